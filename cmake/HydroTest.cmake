@@ -1,0 +1,18 @@
+# hydro_add_test(name SOURCES a.c … [LIBS …] [LABELS …]): a unit test program on Criterion (in process under TSan).
+pkg_check_modules(CRITERION QUIET IMPORTED_TARGET criterion)
+
+function(hydro_add_test name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS;LABELS;DEFINES" ${ARGN})
+  add_executable(${name} ${T_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE hd_core hydro_flags ${T_LIBS})
+  target_compile_definitions(${name} PRIVATE ${T_DEFINES} HD_SOURCE_DIR="${CMAKE_SOURCE_DIR}" HD_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  if(HYDRO_SANITIZE MATCHES "thread" OR NOT CRITERION_FOUND)
+    target_compile_definitions(${name} PRIVATE HD_TEST_INPROC=1)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit/check.c)
+  else()
+    target_link_libraries(${name} PRIVATE PkgConfig::CRITERION)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "unit;${T_LABELS}" TIMEOUT 300)
+endfunction()

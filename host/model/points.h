@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All points of this process: a dense index per point (given once, never reused while the process runs) and an immutable,
+ * reference-counted snapshot of each point's configuration. The truth is in the store; this is what the others read.
+ */
+#ifndef HD_MODEL_POINTS_H
+#define HD_MODEL_POINTS_H
+
+#include "base/error.h"
+#include "base/uuid.h"
+
+#include <stdbool.h>
+
+#define HD_POINTS_MAX 4000000u
+#define HD_POINT_NONE UINT32_MAX
+#define HD_POINT_TEXT_BYTES_MAX 65535u
+
+#define HD_POINT_ACTIVE 1u
+#define HD_POINT_DELETED 2u /* kept in the table so that its index stays valid */
+
+/* What a point is made from. Texts are copied; NULL reads as "". */
+struct hd_point_spec {
+	struct hd_uuid id;
+	uint64_t version;   /* raised by the store at each change; the ETag */
+	uint32_t bits;      /* HD_POINT_ACTIVE … */
+	uint32_t account;   /* row id of the account in the store; 0 = none */
+	uint32_t period_s;  /* poll period */
+	uint32_t join_ms;   /* raw values of one poll within it are one reading (30000) */
+	int64_t start_ms;   /* readings before it are flagged `clock`; 0 = none */
+	const char *name;
+	const char *provider; /* name of the provider instance */
+	const char *pipeline; /* name of the pipeline script, "" = raw values pass as they are */
+	const char *options;  /* JSON object: the provider's options of scope POINT (may hold secrets) */
+	const char *params;   /* JSON object: what the pipeline reads as `point.…`: sensor_depth, offset … */
+	const char *zone;     /* tzdata name for what a person sees; "" = America/Santiago */
+};
+
+/* Immutable, one allocation with its texts behind it. */
+struct hd_point {
+	uint32_t refs; /* atomic; by hd_points_get and hd_point_unref only */
+	uint32_t index;
+	struct hd_uuid id;
+	uint64_t version;
+	int64_t start_ms;
+	uint32_t bits;
+	uint32_t account;
+	uint32_t period_s;
+	uint32_t join_ms;
+	uint16_t name_at, provider_at, pipeline_at, options_at, params_at, zone_at;
+	char texts[];
+};
+
+static inline const char *hd_point_name(const struct hd_point *p) { return p->texts + p->name_at; }
+static inline const char *hd_point_provider(const struct hd_point *p) { return p->texts + p->provider_at; }
+static inline const char *hd_point_pipeline(const struct hd_point *p) { return p->texts + p->pipeline_at; }
+static inline const char *hd_point_options(const struct hd_point *p) { return p->texts + p->options_at; }
+static inline const char *hd_point_params(const struct hd_point *p) { return p->texts + p->params_at; }
+static inline const char *hd_point_zone(const struct hd_point *p) { return p->texts + p->zone_at; }
+
+struct hd_points;
+
+/* Called after a point was added or replaced, on the thread that did it, without a lock held. old is NULL for a new one. */
+typedef void (*hd_points_watch_fn)(void *arg, const struct hd_point *old, const struct hd_point *now);
+
+int hd_points_new(struct hd_points **ret);
+void hd_points_free(struct hd_points **points);
+/* Adds the point, or replaces the one with the same id. [control or store; one thread at a time] */
+int hd_points_put(struct hd_points *points, const struct hd_point_spec *spec, uint32_t *ret_index, struct hydro_error *err);
+/* A reference to be given back, or NULL. [any] */
+const struct hd_point *hd_points_get(struct hd_points *points, uint32_t index);
+void hd_point_unref(const struct hd_point *point);
+/* For HD_CLEANUP. */
+void hd_cleanup_point(const struct hd_point **point);
+/* Index of an id, or HD_POINT_NONE. [any] */
+uint32_t hd_points_find(struct hd_points *points, const struct hd_uuid *id);
+/* The id of an index (all zero for an unknown one). [any] */
+struct hd_uuid hd_points_id(struct hd_points *points, uint32_t index);
+/* Indices are 0 … count-1. [any] */
+uint32_t hd_points_count(struct hd_points *points);
+/* At most 8 watchers, set before the threads start. [control] */
+void hd_points_watch(struct hd_points *points, hd_points_watch_fn fn, void *arg);
+
+#endif
