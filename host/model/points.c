@@ -130,7 +130,10 @@ int hd_points_put(struct hd_points *points, const struct hd_point_spec *spec, ui
 	(void)pthread_rwlock_wrlock(&points->lock);
 	uint32_t *bucket = bucket_of(points, &spec->id);
 	int rc = HYDRO_OK;
-	if (*bucket) {
+	uint32_t have = *bucket ? *bucket - 1 : points->count;
+	if (spec->index != HD_POINT_NONE && spec->index != have) {
+		rc = hd_error_set(err, HYDRO_E_CONFLICT, "point number %u given where %u was expected", spec->index, have);
+	} else if (*bucket) {
 		point->index = *bucket - 1;
 		old = *slot_of(points, point->index);
 		*slot_of(points, point->index) = point;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * All points of this process: a dense index per point (given once, never reused while the process runs) and an immutable,
- * reference-counted snapshot of each point's configuration. The truth is in the store; this is what the others read.
+ * All points of this process: a dense index per point, which the store gives once and never reuses (journal and history
+ * refer to it), and an immutable, reference-counted snapshot of each point's configuration. The truth is in the store.
  */
 #ifndef HD_MODEL_POINTS_H
 #define HD_MODEL_POINTS_H
@@ -20,6 +20,7 @@
 
 /* What a point is made from. Texts are copied; NULL reads as "". */
 struct hd_point_spec {
+	uint32_t index;     /* persistent, given by the store, dense from 0; HD_POINT_NONE: the next one */
 	struct hd_uuid id;
 	uint64_t version;   /* raised by the store at each change; the ETag */
 	uint32_t bits;      /* HD_POINT_ACTIVE … */
@@ -64,7 +65,10 @@ typedef void (*hd_points_watch_fn)(void *arg, const struct hd_point *old, const 
 
 int hd_points_new(struct hd_points **ret);
 void hd_points_free(struct hd_points **points);
-/* Adds the point, or replaces the one with the same id. [control or store; one thread at a time] */
+/*
+ * Adds the point, or replaces the one with the same id. HYDRO_E_CONFLICT when spec->index is neither the one the id has
+ * nor, for a new id, the next free one. [control or store; one thread at a time]
+ */
 int hd_points_put(struct hd_points *points, const struct hd_point_spec *spec, uint32_t *ret_index, struct hydro_error *err);
 /* A reference to be given back, or NULL. [any] */
 const struct hd_point *hd_points_get(struct hd_points *points, uint32_t index);

@@ -21,11 +21,11 @@ Test(points, an_index_stays_while_the_configuration_is_replaced)
 	hd_points_watch(points, on_change, NULL);
 	struct hd_uuid first = hd_uuid_new();
 	uint32_t index, again;
-	struct hd_point_spec spec = {.id = first, .version = 1, .name = "a", .options = "{\"k\":1}"};
+	struct hd_point_spec spec = {.index = HD_POINT_NONE, .id = first, .version = 1, .name = "a", .options = "{\"k\":1}"};
 	cr_assert_eq(hd_points_put(points, &spec, &index, &err), HYDRO_OK);
 	const struct hd_point *before = hd_points_get(points, index);
 	for (int i = 0; i < 5000; i++) {
-		struct hd_point_spec other = {.id = hd_uuid_new()};
+		struct hd_point_spec other = {.index = HD_POINT_NONE, .id = hd_uuid_new()};
 		cr_assert_eq(hd_points_put(points, &other, &again, &err), HYDRO_OK);
 	}
 	spec.name = "b";
@@ -43,6 +43,8 @@ Test(points, an_index_stays_while_the_configuration_is_replaced)
 	cr_assert_eq(hd_points_count(points), 5001);
 	struct hd_uuid unknown = hd_uuid_new();
 	cr_assert_eq(hd_points_find(points, &unknown), HD_POINT_NONE);
+	struct hd_point_spec wrong = {.index = 7, .id = unknown};
+	cr_assert_eq(hd_points_put(points, &wrong, &again, &err), HYDRO_E_CONFLICT);
 	hd_points_free(&points);
 }
 
