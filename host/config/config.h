@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's configuration: `hydro.lua`, a sandboxed chunk that returns a table. env(name [, default]) and
+ * secret_file(path) are there, the file system otherwise is not. Unknown keys, wrong types and values out of range are
+ * refused with file, line, path of the key and what was expected. Read once, then immutable.
+ */
+#ifndef HD_CONFIG_CONFIG_H
+#define HD_CONFIG_CONFIG_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#define HD_CONFIG_FILE_BYTES_MAX (1u << 20)
+#define HD_CONFIG_LIST_MAX 16u
+#define HD_CONFIG_PROVIDERS_MAX 64u
+
+/* A provider instance: a plugin with options, under a name that points refer to. */
+struct hd_config_provider {
+	const char *name;
+	const char *plugin;
+	const cJSON *options;     /* object or NULL; checked against the plugin's rows when the instance is made */
+	const char *isolation;    /* "none" or "process" */
+	int64_t concurrency;      /* requests under way at once, per account */
+	double rate;              /* requests a second, per account; 0 = no limit */
+	int64_t timeout_ms;
+};
+
+struct hd_config {
+	char *path;
+	cJSON *root; /* owns all texts below */
+	const char *data_dir;
+	const char *key_file;
+	const char *seal; /* "secrets" or "all" */
+	const char *address;
+	int64_t port;
+	const char *ready_file; /* "" = none; gets the port once ready */
+	const char *log_level;
+	const char *log_format; /* "auto", "logfmt", "ecs" */
+	int64_t workers;        /* 0 = one per core */
+	int64_t http_threads;
+	int64_t segment_bytes, journal_max_bytes, commit_ms, commit_bytes;
+	int64_t merge_after_ms;
+	const char *pipeline_dir;
+	bool pipeline_watch;
+	int64_t step_budget_us;
+	int64_t memory_per_state_bytes;
+	const char *runner;
+	int64_t connections;
+	int64_t ahead_ms; /* a logger's time further ahead than this is flagged `clock` */
+	const char *ca_file;
+	const char *plugin_dirs[HD_CONFIG_LIST_MAX];
+	uint32_t plugin_dir_count;
+	const char *roles[HD_CONFIG_LIST_MAX];
+	uint32_t role_count;
+	struct hd_config_provider providers[HD_CONFIG_PROVIDERS_MAX];
+	uint32_t provider_count;
+};
+
+/* Reads, runs and checks the file. [control] */
+int hd_config_load(const char *path, struct hd_config **ret, struct hydro_error *err);
+/* The same from text; `name` stands for the path in errors. */
+int hd_config_parse(const char *name, const char *text, size_t len, struct hd_config **ret, struct hydro_error *err);
+void hd_config_free(struct hd_config **config);
+/* For HD_CLEANUP. */
+void hd_cleanup_config(struct hd_config **config);
+/* The configuration in force as JSON, without provider options (they may hold secrets). */
+void hd_config_json(const struct hd_config *config, struct hd_buf *ret);
+/* The reference of all keys, as Markdown, made from the same table that checks them. */
+void hd_config_reference(struct hd_buf *ret);
+/* From a list of names the one nearest to text by edit distance, if near enough; else NULL. Shared by error texts. */
+const char *hd_nearest_name(const char *text, const char *const *names, size_t count);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "check.h"
+
+#include "config/config.h"
+
+#include <stdlib.h>
+
+static int parse(const char *text, struct hd_config **ret, struct hydro_error *err)
+{
+	hd_error_clear(err);
+	return hd_config_parse("hydro.lua", text, strlen(text), ret, err);
+}
+
+Test(config, an_empty_table_gives_the_defaults)
+{
+	struct hd_config *config = NULL;
+	struct hydro_error err = {0};
+	cr_assert_eq(parse("return {}", &config, &err), HYDRO_OK, "%s", err.text);
+	cr_assert_eq(config->port, 8000);
+	cr_assert_eq(config->segment_bytes, 64 << 20);
+	cr_assert_eq(config->role_count, 5);
+	cr_assert(config->pipeline_watch);
+	hd_config_free(&config);
+}
+
+Test(config, values_of_all_kinds_are_read)
+{
+	struct hd_config *config = NULL;
+	struct hydro_error err = {0};
+	setenv("HYDRO_TEST_PORT", "9000", 1);
+	int rc = parse("local p = tonumber(env('HYDRO_TEST_PORT'))\n"
+		       "return { listen = { port = p }, seal = 'all', journal = { segment_bytes = '2MiB', commit_ms = '5ms' },\n"
+		       " plugins = { dirs = { 'a', 'b' } }, roles = { 'collector' }, pipelines = { watch = false },\n"
+		       " providers = { twin = { options = { base_url = 'http://x' }, rate = 10 }, other = { plugin = 'twin' } } }", &config, &err);
+	cr_assert_eq(rc, HYDRO_OK, "%s", err.text);
+	cr_assert_eq(config->port, 9000);
+	cr_assert_str_eq(config->seal, "all");
+	cr_assert_eq(config->segment_bytes, 2 << 20);
+	cr_assert_eq(config->commit_ms, 5);
+	cr_assert_eq(config->plugin_dir_count, 2);
+	cr_assert_eq(config->role_count, 1);
+	cr_assert_not(config->pipeline_watch);
+	cr_assert_eq(config->provider_count, 2);
+	hd_config_free(&config);
+}
+
+Test(config, what_is_wrong_is_refused_with_file_line_and_reason)
+{
+	static const struct { const char *text, *expect; } cases[] = {
+		{"return {\n listen = { prt = 1 } }", "hydro.lua:2: listen.prt: no such setting; did you mean listen.port?"},
+		{"return {\n\n listen = { port = 70000 } }", "hydro.lua:3: listen.port: 70000 is not"},
+		{"return { listen = { port = 'x' } }", "listen.port: a number expected"},
+		{"return { seal = 'some' }", "\"some\" is not one of"},
+		{"return { roles = { 'boss' } }", "\"boss\" is not a role"},
+		{"return { providers = { twin = { rat = 1 } } }", "providers.twin.rat"},
+		{"return {\n a = = 1 }", "hydro.lua:2:"},
+		{"return 5", "must return a table"},
+		{"return { log = { level = print } }", "print"},
+		{"return { log = { level = function() end } }", "a function cannot be configuration"},
+		{"return { listen = 3 }", "a table expected"},
+		{"return { data_dir = env('HYDRO_NOT_SET_ANYWHERE') }", "is not set and env() has no default"},
+		{"while true do end", "takes too long"},
+		{"local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end return t", "not enough memory"},
+		{"return { data_dir = io.open('/etc/passwd') }", "io"},
+		{"local t = {} t.t = t return t", "deeper"},
+		{"\x1bLua", "hydro.lua"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct hd_config *config = NULL;
+		struct hydro_error err = {0};
+		int rc = parse(cases[i].text, &config, &err);
+		if (i == 8) { /* print is not there: reads as nil, so the default holds */
+			cr_assert_eq(rc, HYDRO_OK);
+			hd_config_free(&config);
+			continue;
+		}
+		cr_assert_eq(rc, HYDRO_E_CONFIG, "%s", cases[i].text);
+		cr_assert_not_null(strstr(err.text, cases[i].expect), "\"%s\" lacks \"%s\"", err.text, cases[i].expect);
+		cr_assert_null(config);
+	}
+}
+
+Test(config, secrets_of_provider_options_are_not_shown)
+{
+	struct hd_config *config = NULL;
+	struct hydro_error err = {0};
+	struct hd_buf text = {0};
+	cr_assert_eq(parse("return { providers = { p = { plugin = 'http_json', options = { token = 'hush' } } } }", &config, &err), HYDRO_OK);
+	hd_config_json(config, &text);
+	cr_assert_null(strstr(hd_buf_text(&text), "hush"));
+	cr_assert_not_null(strstr(hd_buf_text(&text), "http_json"));
+	hd_buf_done(&text);
+	hd_config_free(&config);
+}
