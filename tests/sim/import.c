@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "import.h"
+
+#include "jwt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES 32768u
+#define PIPELINE "well"
+
+static const struct {
+	const char *base;    /* of the service here */
+	const char *secret;  /* the point option that carries its token */
+	bool login;
+} providers[SIM_PROVIDERS] = {
+	[SIM_TWIN] = {"/twin/tdata/v1", "device", true},
+	[SIM_NETTRA] = {"/nettra/v2", "thing", false},
+	[SIM_NOVUS] = {"/novus", "device_token", false},
+	[SIM_JSON] = {"/json", "path", false},
+};
+
+static void add_options(const struct sim *sim, const struct sim_point *p, struct hd_buf *out)
+{
+	char token[SIM_TOKEN_TEXT], key[SIM_KEY_TEXT];
+	sim_point_token(sim, p->provider, p->index, token);
+	if (p->provider == SIM_JSON)
+		(void)hd_buf_printf(out, "{\"path\":\"/devices/%s/latest\",\"history_path\":\"/devices/%s/readings?from={from_ms}&to={to_ms}&limit={limit}\"", token, token);
+	else
+		(void)hd_buf_printf(out, "{\"%s\":\"%s\"", providers[p->provider].secret, token);
+	(void)hd_buf_add_text(out, ",\"keys\":{");
+	for (uint32_t m = 0; m < SIM_METRICS; m++) {
+		sim_point_key(p, m, key);
+		(void)hd_buf_printf(out, "%s\"%s\":\"%s\"", m ? "," : "", sim_metric_names[m], key);
+	}
+	(void)hd_buf_add_text(out, "}}");
+}
+
+static void add_params(const struct sim_point *p, struct hd_buf *out)
+{
+	(void)hd_buf_printf(out, "{\"litres_per_pulse\":%" PRId64 ",\"offset\":%.0f,\"sensor_depth\":%.0f,\"flow_granted\":%.0f}", p->litres_per_pulse,
+	                    p->offset_m3, p->sensor_depth_m, p->flow_granted_lps);
+}
+
+static void add_account(const struct sim_point *p, char ret[SIM_KEY_TEXT])
+{
+	sim_account_user(p->provider, p->account, ret);
+}
+
+void sim_import_add_json(const struct sim *sim, uint32_t index, struct hd_buf *out)
+{
+	struct sim_point p;
+	char name[SIM_KEY_TEXT], account[SIM_KEY_TEXT];
+	sim_point_at(sim, index, &p);
+	sim_point_name(index, name);
+	add_account(&p, account);
+	(void)hd_buf_printf(out, "{\"point\":%u,\"name\":\"%s\",\"provider\":\"%s\",\"account\":\"%s\",\"options\":", index, name,
+	                    sim_service_names[p.provider], account);
+	add_options(sim, &p, out);
+	(void)hd_buf_add_text(out, ",\"params\":");
+	add_params(&p, out);
+	(void)hd_buf_printf(out, ",\"period_s\":%" PRId64 ",\"pipeline\":\"" PIPELINE "\",\"phase_ms\":%" PRId64 ",\"skew_ms\":[%" PRId64 ",%" PRId64 ",%" PRId64 "]}",
+	                    HD_MAX(p.period_ms / 1000, 1), p.first_ms - sim->config.origin_ms - p.period_ms, p.skew_ms[0], p.skew_ms[1], p.skew_ms[2]);
+}
+
+/* A JSON text as one CSV field (RFC 4180). */
+static void add_quoted(struct hd_buf *out, const struct hd_buf *text)
+{
+	(void)hd_buf_add_char(out, '"');
+	for (size_t i = 0; i < text->len; i++) {
+		if (text->data[i] == '"')
+			(void)hd_buf_add_char(out, '"');
+		(void)hd_buf_add_char(out, text->data[i]);
+	}
+	(void)hd_buf_add_char(out, '"');
+}
+
+static void add_line(const struct sim *sim, uint32_t index, struct hd_buf *field, struct hd_buf *out)
+{
+	struct sim_point p;
+	char name[SIM_KEY_TEXT], account[SIM_KEY_TEXT];
+	sim_point_at(sim, index, &p);
+	sim_point_name(index, name);
+	add_account(&p, account);
+	(void)hd_buf_printf(out, "%s,%s,%s,%" PRId64 "," PIPELINE ",", name, sim_service_names[p.provider], account, HD_MAX(p.period_ms / 1000, 1));
+	hd_buf_clear(field);
+	add_options(sim, &p, field);
+	add_quoted(out, field);
+	(void)hd_buf_add_char(out, ',');
+	hd_buf_clear(field);
+	add_params(&p, field);
+	add_quoted(out, field);
+	(void)hd_buf_add_char(out, '\n');
+}
+
+struct stream {
+	const struct sim *sim;
+	uint32_t next, end;
+	struct hd_buf pending, field;
+	size_t sent;
+};
+
+static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
+{
+	struct stream *s = cls;
+	(void)pos;
+	if (s->sent == s->pending.len) {
+		s->sent = 0;
+		hd_buf_clear(&s->pending);
+		while (s->next < s->end && s->pending.len < BLOCK_BYTES)
+			add_line(s->sim, s->next++, &s->field, &s->pending);
+		if (s->pending.failed || s->field.failed)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
+	if (!s->pending.len)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	size_t n = HD_MIN(max, s->pending.len - s->sent);
+	memcpy(out, s->pending.data + s->sent, n);
+	s->sent += n;
+	return (ssize_t)n;
+}
+
+static void stream_free(void *cls)
+{
+	struct stream *s = cls;
+	hd_buf_done(&s->pending);
+	hd_buf_done(&s->field);
+	free(s);
+}
+
+void sim_import_csv(struct sim_request *q, struct sim_answer *a)
+{
+	int64_t offset, limit, all = q->sim->config.points;
+	if (!sim_request_number(q, "offset", 0, 0, all, &offset) || !sim_request_number(q, "limit", all, 1, all, &limit)) {
+		sim_answer_text(a, 400, "{\"message\":\"offset and limit must be whole numbers\"}");
+		return;
+	}
+	struct stream *s = calloc(1, sizeof *s);
+	if (!s)
+		return;
+	*s = (struct stream){.sim = q->sim, .next = (uint32_t)offset, .end = (uint32_t)HD_MIN(all, offset + limit)};
+	(void)hd_buf_add_text(&s->pending, "name,provider,account,period,pipeline,options,params\n");
+	a->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read, s, stream_free);
+	a->status = 200;
+	a->type = "text/csv";
+}
+
+void sim_import_accounts(struct sim_request *q, struct sim_answer *a)
+{
+	const char *host = sim_request_header(q, "Host");
+	char own[32];
+	(void)snprintf(own, sizeof own, "127.0.0.1:%u", q->sim->port);
+	a->status = 200;
+	(void)hd_buf_add_char(&a->body, '[');
+	for (uint32_t i = 0; i < q->sim->config.accounts * SIM_PROVIDERS; i++) {
+		uint32_t provider = i % SIM_PROVIDERS, account = i / SIM_PROVIDERS;
+		char name[SIM_KEY_TEXT], password[SIM_TOKEN_TEXT] = "";
+		sim_account_user(provider, account, name);
+		if (providers[provider].login)
+			sim_account_password(q->sim, provider, account, password);
+		(void)hd_buf_printf(&a->body, "%s{\"name\":\"%s\",\"provider\":\"%s\",\"base_url\":\"http://%s%s\",\"username\":\"%s\",\"password\":\"%s\"}", i ? ",\n" : "",
+		                    name, sim_service_names[provider], host ? host : own, providers[provider].base, providers[provider].login ? name : "", password);
+	}
+	(void)hd_buf_add_char(&a->body, ']');
+}

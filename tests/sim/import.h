@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Points and accounts in the form in which a daemon imports them. All [any]. */
+#ifndef SIM_IMPORT_H
+#define SIM_IMPORT_H
+
+#include "http.h"
+
+/* One point as a JSON object: name, provider, account, options, params, period, pipeline. */
+void sim_import_add_json(const struct sim *sim, uint32_t index, struct hd_buf *out);
+/* All points as CSV, made while it is sent. */
+void sim_import_csv(struct sim_request *request, struct sim_answer *answer);
+/* The accounts as a JSON array, base URLs by the request's Host. */
+void sim_import_accounts(struct sim_request *request, struct sim_answer *answer);
+
+#endif
