@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/* Sealed journal segments → chunks. One transaction a run, with the cursor in it; segments are released only after. */
+#include "history/internal.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of one point gathered before they are written out; a day's chunk is cut at HD_CHUNK_SAMPLES_MAX. */
+#define POINT_ROWS_MAX 200000u
+
+/* A sealed segment being merged, and its record that comes next. */
+struct input {
+	struct hd_journal_scan *scan;
+	struct hd_sample sample;
+	uint64_t lsn;
+	bool done;
+};
+
+struct run {
+	struct hd_history *history;
+	struct input *inputs;
+	size_t count;
+	uint64_t last_lsn;
+	uint64_t samples;
+};
+
+static int input_next(struct input *input)
+{
+	int rc = hd_journal_scan_next(input->scan, &input->sample, &input->lsn);
+	if (rc == HYDRO_E_NOTFOUND || rc == HYDRO_E_CORRUPT) { /* damage was set aside and reported by the journal */
+		input->done = true;
+		return HYDRO_OK;
+	}
+	return rc;
+}
+
+static void run_done(struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++)
+		hd_journal_scan_close(&run->inputs[i].scan);
+	free(run->inputs);
+}
+
+static int run_open(struct run *run, const struct hd_journal_sealed *segments, size_t count, struct hydro_error *err)
+{
+	run->inputs = calloc(count, sizeof *run->inputs);
+	if (!run->inputs)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
+	for (size_t i = 0; i < count; i++) {
+		run->last_lsn = HD_MAX(run->last_lsn, segments[i].last_lsn);
+		if (segments[i].last_lsn < segments[i].first_lsn)
+			continue;
+		struct input *input = &run->inputs[run->count];
+		int rc = hd_journal_scan_open(run->history->config.journal, segments[i].id, &input->scan, err);
+		if (rc != HYDRO_OK)
+			return hd_error_while(err, "merging segment %llu", (unsigned long long)segments[i].id);
+		run->count++;
+		rc = input_next(input);
+		if (rc != HYDRO_OK)
+			return hd_error_set(err, rc, "cannot read segment %llu", (unsigned long long)segments[i].id);
+	}
+	return HYDRO_OK;
+}
+
+/* The input with the lowest (point, lsn); few inputs, so a walk is enough. */
+static struct input *run_lowest(struct run *run)
+{
+	struct input *best = NULL;
+	for (size_t i = 0; i < run->count; i++) {
+		struct input *input = &run->inputs[i];
+		if (!input->done && (!best || input->sample.point < best->sample.point || (input->sample.point == best->sample.point && input->lsn < best->lsn)))
+			best = input;
+	}
+	return best;
+}
+
+static int step_done(sqlite3 *db, sqlite3_stmt *stmt, const char *doing, struct hydro_error *err)
+{
+	int code = sqlite3_step(stmt);
+	(void)sqlite3_reset(stmt);
+	return code == SQLITE_DONE ? HYDRO_OK : history_db_error(err, db, doing);
+}
+
+static int write_chunk(struct hd_history *history, int64_t day, uint32_t point, uint32_t seq, const struct hd_sample *rows, uint32_t count,
+		       struct hydro_error *err)
+{
+	int64_t key = history_key(day, point, seq);
+	hd_buf_clear(&history->chunk);
+	int rc = hd_chunk_encode(&history->codec, rows, count, &history->chunk, err);
+	if (rc == HYDRO_OK)
+		rc = history_seal(history, key, &history->chunk, &history->sealed_chunk, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	(void)sqlite3_bind_int64(history->insert, 1, key);
+	(void)sqlite3_bind_blob64(history->insert, 2, history->sealed_chunk.data, history->sealed_chunk.len, SQLITE_STATIC);
+	return step_done(history->db, history->insert, "writing a chunk", err);
+}
+
+static int remove_parts(struct hd_history *history, int64_t day, uint32_t point, struct hydro_error *err)
+{
+	(void)sqlite3_bind_int64(history->remove, 1, history_key(day, point, 0));
+	(void)sqlite3_bind_int64(history->remove, 2, history_key(day, point, (1u << SEQ_BITS) - 1));
+	return step_done(history->db, history->remove, "replacing chunks", err);
+}
+
+/* Hours are kept only where a day has more than one reading an hour; else they are derived from the rows. */
+static int write_hours(struct hd_history *history, int64_t day, uint32_t point, const struct rowset *rows, struct hydro_error *err)
+{
+	if (rows->count <= 48)
+		return HYDRO_OK;
+	struct history_hours hours = {0};
+	struct hd_buf bytes = {0}, sealed = {0};
+	int64_t key = history_key(day, point, 0);
+	int rc = history_hours_of(rows, &hours) == HYDRO_OK && history_hours_put(&hours, &bytes) ? HYDRO_OK : hd_error_set(err, HYDRO_E_NOMEM, "no memory for aggregates");
+	/* The key of hours is told from a chunk's by its sign. */
+	if (rc == HYDRO_OK)
+		rc = history_seal(history, -key, &bytes, &sealed, err);
+	if (rc == HYDRO_OK) {
+		(void)sqlite3_bind_int64(history->set_hours, 1, key);
+		(void)sqlite3_bind_blob64(history->set_hours, 2, sealed.data, sealed.len, SQLITE_STATIC);
+		rc = step_done(history->db, history->set_hours, "writing aggregates", err);
+	}
+	history_hours_done(&hours);
+	hd_buf_done(&bytes);
+	hd_buf_done(&sealed);
+	return rc;
+}
+
+/* One point's rows of one day: a new part beside those there are, or all of them made one. */
+static int write_day(struct hd_history *history, int64_t day, uint32_t point, const struct hd_sample *rows, uint32_t count, struct hydro_error *err)
+{
+	struct history_chunks *chunks = &history->chunks;
+	int rc = history_parts(history, history->parts, &history->codec, &history->sealed_chunk, day, point, chunks, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	struct rowset *set = &history->day;
+	rowset_clear(set);
+	for (uint32_t i = 0; i < chunks->count; i++)
+		for (uint32_t k = 0; k < chunks->list[i].count; k++)
+			if (!rowset_borrow(set, &chunks->list[i].samples[k]))
+				return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
+	uint32_t before = set->count, parts = chunks->count, seq = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (!rowset_borrow(set, &rows[i]))
+			return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
+	rowset_sort(set);
+	rowset_settle(set, true);
+	const struct hd_sample *from = rows;
+	uint32_t left = count;
+	if (parts == 0 || parts >= before / HD_CHUNK_SAMPLES_MAX + PARTS_SPARE || count > before / 2) {
+		rc = parts ? remove_parts(history, day, point, err) : HYDRO_OK;
+		from = set->rows;
+		left = set->count;
+	} else {
+		seq = parts;
+	}
+	for (; rc == HYDRO_OK && left; seq++) {
+		uint32_t n = HD_MIN(left, HD_CHUNK_SAMPLES_MAX);
+		rc = write_chunk(history, day, point, seq, from, n, err);
+		from += n;
+		left -= n;
+	}
+	if (rc == HYDRO_OK) {
+		rowset_settle(set, false);
+		rc = write_hours(history, day, point, set, err);
+	}
+	return rc;
+}
+
+static int write_point(struct hd_history *history, struct hydro_error *err)
+{
+	struct rowset *set = &history->rows;
+	rowset_sort(set);
+	rowset_settle(set, true);
+	for (uint32_t i = 0; i < set->count;) {
+		int64_t day = history_day(set->rows[i].ts_ms);
+		uint32_t n = 1;
+		while (i + n < set->count && history_day(set->rows[i + n].ts_ms) == day)
+			n++;
+		int rc = write_day(history, day, set->rows[i].point, &set->rows[i], n, err);
+		if (rc != HYDRO_OK)
+			return rc;
+		i += n;
+	}
+	rowset_clear(set);
+	return HYDRO_OK;
+}
+
+static int run_write(struct run *run, struct hydro_error *err)
+{
+	struct hd_history *history = run->history;
+	struct rowset *set = &history->rows;
+	rowset_clear(set);
+	for (struct input *input; (input = run_lowest(run));) {
+		if (set->count && (set->rows[0].point != input->sample.point || set->count == POINT_ROWS_MAX)) {
+			int rc = write_point(history, err);
+			if (rc != HYDRO_OK)
+				return rc;
+		}
+		if (!rowset_add(set, &input->sample))
+			return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
+		run->samples++;
+		int rc = input_next(input);
+		if (rc != HYDRO_OK)
+			return hd_error_set(err, rc, "cannot read a segment while merging");
+	}
+	return write_point(history, err);
+}
+
+static int transaction(struct run *run, struct hydro_error *err)
+{
+	struct hd_history *history = run->history;
+	char sql[96];
+	/* Counted up by itself first: a run that is rolled back has used its nonces. */
+	(void)snprintf(sql, sizeof sql, "UPDATE meta SET value = %llu WHERE key = 'run'", (unsigned long long)history->run + 1);
+	int rc = history_db_exec(history->db, sql, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	history->run++;
+	rc = history_db_exec(history->db, "BEGIN IMMEDIATE", err);
+	if (rc != HYDRO_OK)
+		return rc;
+	rc = run_write(run, err);
+	if (rc == HYDRO_OK) {
+		(void)sqlite3_bind_int64(history->set_cursor, 1, (int64_t)run->last_lsn);
+		rc = step_done(history->db, history->set_cursor, "moving the cursor", err);
+	}
+	if (rc == HYDRO_OK)
+		rc = history_db_exec(history->db, "COMMIT", err);
+	if (rc != HYDRO_OK)
+		(void)sqlite3_exec(history->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
+/* Under merge_lock. */
+static int merge_some(struct hd_history *history, const struct hd_journal_sealed *segments, size_t count, struct hydro_error *err)
+{
+	struct run run = {.history = history};
+	int64_t start = hd_clock_real_ns();
+	int rc = run_open(&run, segments, count, err);
+	if (rc == HYDRO_OK)
+		rc = transaction(&run, err);
+	if (rc == HYDRO_OK) {
+		/* Queries that still stand on the snapshot before this commit read these segments: they finish first. */
+		(void)pthread_rwlock_wrlock(&history->segments_lock);
+		hd_journal_reader_release(history->hold, run.last_lsn);
+		(void)pthread_rwlock_unlock(&history->segments_lock);
+		(void)pthread_mutex_lock(&history->status_lock);
+		history->status.merged_lsn = run.last_lsn;
+		history->status.merges++;
+		history->status.merged_samples += run.samples;
+		history->status.last_merge_ns = hd_clock_real_ns() - start;
+		(void)pthread_mutex_unlock(&history->status_lock);
+	}
+	run_done(&run);
+	return rc;
+}
+
+int history_merge(struct hd_history *history, struct hydro_error *err)
+{
+	uint32_t most = history->config.merge_segments;
+	HD_CLEANUP(hd_cleanup_free) struct hd_journal_sealed *segments = calloc(most, sizeof *segments);
+	if (!segments)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
+	for (;;) {
+		size_t count = hd_journal_sealed_list(history->config.journal, history->status.merged_lsn, segments, most);
+		if (count == 0)
+			return HYDRO_OK;
+		int rc = merge_some(history, segments, count, err);
+		if (rc != HYDRO_OK)
+			return rc;
+	}
+}
