@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* hydroctl: the operator's and engineer's command line over the REST API. Shared by its files. */
+#ifndef HD_CTL_CTL_H
+#define HD_CTL_CTL_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+#define CTL_EXIT_OK 0
+#define CTL_EXIT_FAILED 1 /* the daemon said no, or could not be reached */
+#define CTL_EXIT_USAGE 2
+
+struct ctl {
+	const char *url;
+	const char *key;
+	bool json; /* print answers as they are */
+	int width; /* of the terminal */
+	bool color;
+	int argc;  /* arguments of the command */
+	char **argv;
+};
+
+struct ctl_command {
+	const char *name;    /* "points import" */
+	const char *args;    /* "FILE" */
+	const char *summary; /* one line */
+	const char *options; /* lines "--dry\tprint …", or NULL */
+	int (*run)(struct ctl *ctl);
+};
+
+extern const struct ctl_command ctl_commands[];
+extern const size_t ctl_command_count;
+
+/* client.c: one request; *ret owned JSON (NULL when the answer has no body). Prints the problem and returns an exit code. */
+int ctl_request(struct ctl *ctl, const char *method, const char *path, const char *content_type, const char *body, size_t body_len, cJSON **ret);
+int ctl_get(struct ctl *ctl, const char *path, cJSON **ret);
+/* Follows a stream of lines until it ends; `line` false ends it. */
+int ctl_stream(struct ctl *ctl, const char *path, bool (*line)(void *arg, const char *text), void *arg);
+/* Percent-encodes into ret. */
+void ctl_escape(struct hd_buf *ret, const char *text);
+
+/* args.c: takes "--name VALUE" or "--name=VALUE" out of the arguments; NULL when absent. */
+const char *ctl_option(struct ctl *ctl, const char *name);
+bool ctl_flag(struct ctl *ctl, const char *name);
+/* The next positional argument, or NULL. */
+const char *ctl_positional(struct ctl *ctl);
+/* Says what was not understood if anything is left; returns false then. */
+bool ctl_no_more(struct ctl *ctl);
+int ctl_usage(const char *why);
+
+/* table.c: a table of a JSON array of objects. Columns "title=path", path with dots; right-aligned when numeric. */
+void ctl_table(const struct ctl *ctl, const cJSON *rows, const char *const *columns, size_t count);
+/* The value at a dotted path as text in ret ("" when absent). */
+void ctl_text_at(const cJSON *node, const char *path, struct hd_buf *ret);
+void ctl_print_json(const cJSON *node);
+/* The list in an answer: the array itself, or its "items". */
+const cJSON *ctl_items(const cJSON *answer);
+
+/* plot.c: values over time in braille dots. */
+void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, const double *values, size_t count);
+
+/* Commands, by topic. */
+int ctl_status(struct ctl *ctl);
+int ctl_providers(struct ctl *ctl);
+int ctl_collect(struct ctl *ctl);
+int ctl_points_list(struct ctl *ctl);
+int ctl_points_show(struct ctl *ctl);
+int ctl_points_create(struct ctl *ctl);
+int ctl_points_set(struct ctl *ctl);
+int ctl_points_import(struct ctl *ctl);
+int ctl_accounts_list(struct ctl *ctl);
+int ctl_accounts_create(struct ctl *ctl);
+int ctl_accounts_import(struct ctl *ctl);
+int ctl_history(struct ctl *ctl);
+int ctl_aggregates(struct ctl *ctl);
+int ctl_watch(struct ctl *ctl);
+int ctl_plugins(struct ctl *ctl);
+int ctl_instances(struct ctl *ctl);
+int ctl_pipelines_list(struct ctl *ctl);
+int ctl_pipelines_check(struct ctl *ctl);
+int ctl_pipelines_reload(struct ctl *ctl);
+int ctl_pipelines_versions(struct ctl *ctl);
+int ctl_pipelines_rollback(struct ctl *ctl);
+int ctl_check_config(struct ctl *ctl);
+int ctl_config_reference(struct ctl *ctl);
+int ctl_completion(struct ctl *ctl);
+int ctl_get_path(struct ctl *ctl);
+
+#endif
