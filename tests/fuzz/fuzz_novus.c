@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#include "fuzz_provider.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static hydro_testkit *kit;
+	if (!kit)
+		kit = fuzz_kit("{\"page_limit\":8}", NULL,
+			       "{\"device_token\":\"t\",\"keys\":{\"flow\":\"3grecuc1v\",\"level\":\"3grecuc2v\"}}");
+	fuzz_parse(kit, data, size);
+	return 0;
+}
