@@ -32,6 +32,10 @@ int hd_thread_start(pthread_t *ret, uint32_t role, const char *name, void *(*run
 	memcpy(start->name, name, strnlen(name, sizeof start->name - 1));
 	sigset_t all, old;
 	(void)sigfillset(&all);
+	/* A fault in this thread must reach its handler: blocked, it would end the process without a mark. */
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+	for (size_t i = 0; i < HD_ARRAY_LEN(faults); i++)
+		(void)sigdelset(&all, faults[i]);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	int rc = pthread_create(ret, NULL, thread_main, start);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -17,7 +17,7 @@
 #define HD_ROLE_HTTP 7u
 #define HD_ROLE_STORE 8u
 
-/* Starts a thread with all signals blocked; name (15 characters) as `ps` shows it. */
+/* Starts a thread with all signals blocked but those of its own faults; name (15 characters) as `ps` shows it. */
 int hd_thread_start(pthread_t *ret, uint32_t role, const char *name, void *(*run)(void *), void *arg, struct hydro_error *err);
 /* Role of the calling thread; HD_ROLE_ANY for one not started here. */
 uint32_t hd_thread_role(void);
