@@ -23,7 +23,8 @@ struct hd_crumb_slot {
 	uint8_t point[16];   /* id of the point; all zero = none */
 	int32_t fatal;       /* signal taken inside, or HD_CRUMB_HANG; 0 = none */
 	int32_t tid;         /* 0 = free */
-	uint8_t reserved[32];
+	uint32_t left;       /* its call was given up: the watchdog passes it by */
+	uint8_t reserved[28];
 };
 
 struct hd_crumb_where {
@@ -65,6 +66,12 @@ static inline void hd_crumb_enter(uint32_t crumb, const void *point)
 		memset(slot->point, 0, sizeof slot->point);
 	__atomic_store_n(&slot->entries, slot->entries + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->crumb, crumb, __ATOMIC_RELEASE);
+}
+
+/* Marks the slot of a thread whose call was given up and that was left behind. [any] */
+static inline void hd_crumb_give_up(struct hd_crumb_slot *slot)
+{
+	__atomic_store_n(&slot->left, 1, __ATOMIC_RELEASE);
 }
 
 static inline void hd_crumb_leave(void)

@@ -16,6 +16,7 @@ struct hd_instance;
 
 #define HD_PLUGIN_PROBE_MS 2000u
 #define HD_PLUGIN_CALL_MS 10000u
+#define HD_PLUGIN_HANG_MS 30000u
 #define HD_PLUGIN_INSTANCES_MAX 512u
 
 struct hd_plugins_config {
@@ -28,6 +29,7 @@ struct hd_plugins_config {
 	void (*log)(void *arg, uint32_t level, const char *instance, const char *text);
 	void *log_arg;
 	uint32_t probe_ms; /* time a probe may take; 0 = HD_PLUGIN_PROBE_MS */
+	uint32_t hang_ms;  /* a call on a worker that takes longer aborts the daemon on purpose; 0 = HD_PLUGIN_HANG_MS */
 	uint32_t call_ms;  /* time create, configure, destroy and stop may take; 0 = HD_PLUGIN_CALL_MS */
 };
 

@@ -17,7 +17,7 @@
 enum { OPT_BASE_URL, OPT_API_KEY, OPT_DEVICE_TOKEN, OPT_KEYS, OPT_COUNT };
 
 static const hydro_option option_rows[OPT_COUNT] = {
-	[OPT_BASE_URL] = {.key = "base_url", .type = HYDRO_OPT_URL, .scope = HYDRO_SCOPE_INSTANCE, .flags = HYDRO_OPT_RELOADABLE,
+	[OPT_BASE_URL] = {.key = "base_url", .type = HYDRO_OPT_URL, .scope = HYDRO_SCOPE_INSTANCE,
 			  .default_value = "https://api.example.com/v1", .doc = "where the service is"},
 	[OPT_API_KEY] = {.key = "api_key", .type = HYDRO_OPT_STRING, .scope = HYDRO_SCOPE_ACCOUNT, .flags = HYDRO_OPT_REQUIRED | HYDRO_OPT_SECRET,
 			 .doc = "key of the account"},
@@ -63,11 +63,6 @@ static int32_t example_create(const hydro_host *host, const hydro_options *optio
 static void example_destroy(void *instance)
 {
 	free(instance);
-}
-
-static int32_t example_configure(void *instance, const hydro_options *options, struct hydro_error *err)
-{
-	return set_base_url(instance, options, err);
 }
 
 static int32_t example_request(void *instance, const hydro_poll *poll, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
@@ -162,7 +157,6 @@ static const hydro_provider_ops ops = {
 	.capabilities = HYDRO_PROVIDER_HTTP | HYDRO_PROVIDER_HISTORY,
 	.create = example_create,
 	.destroy = example_destroy,
-	.configure = example_configure,
 	.request = example_request,
 	.parse = example_parse,
 };
