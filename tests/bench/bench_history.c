@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * History over N measurements (20 million) of hourly points on real series, three metrics raw and result, a year long:
+ * bytes at rest and written, and 30 days of one point in process. The reference of the query is SQLite reading the same 30
+ * rows of the same database by key, without decoding.
+ */
+#include "bench.h"
+
+#include "base/clock.h"
+#include "history/history.h"
+#include "model/names.h"
+#include "options.h"
+#include "sim.h"
+
+#include <sqlite3.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define START_MS INT64_C(1735689600000) /* 2025-01-01 */
+#define HOURS 8760
+#define HOUR_MS INT64_C(3600000)
+#define QUERIES 5000u
+#define WARM 500u
+
+struct options {
+	uint64_t measurements;
+	const char *dir;
+};
+
+struct world {
+	struct sim sim;
+	struct sim_point *list;
+	uint32_t points;
+};
+
+static void die(const char *what, const struct hydro_error *err)
+{
+	(void)fprintf(stderr, "bench_history: %s: %s\n", what, err ? err->text : "");
+	exit(1);
+}
+
+static uint64_t disk_written(void)
+{
+	char line[128];
+	unsigned long long bytes = 0;
+	FILE *file = fopen("/proc/self/io", "re");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "write_bytes: %llu", &bytes) == 1)
+			break;
+	if (file)
+		(void)fclose(file);
+	return bytes;
+}
+
+/* One point's hour: as the provider sends it and as the well pipeline leaves it. */
+static void sample_of(const struct world *world, uint32_t index, int64_t hour, struct hd_value values[6], struct hd_sample *ret)
+{
+	const struct sim_point *point = &world->list[index];
+	int64_t truth[SIM_METRICS], slot = sim_slot_at(point, START_MS + HOUR_MS) + hour;
+	sim_point_read(&world->sim, point, slot, truth);
+	double flow = (double)truth[SIM_FLOW] / 100, level = (double)truth[SIM_LEVEL] / 1000, pulses = (double)truth[SIM_PULSES];
+	values[0] = (struct hd_value){flow, HD_METRIC_FLOW, 1};
+	values[1] = (struct hd_value){level, HD_METRIC_LEVEL, 1};
+	values[2] = (struct hd_value){pulses, HD_METRIC_PULSES, 1};
+	values[3] = (struct hd_value){flow, HD_METRIC_FLOW, 1};
+	values[4] = (struct hd_value){point->sensor_depth_m - level, HD_METRIC_WATER_TABLE, 1};
+	values[5] = (struct hd_value){pulses * (double)point->litres_per_pulse / 1000 + point->offset_m3, HD_METRIC_TOTAL, 1};
+	*ret = (struct hd_sample){.ts_ms = sim_slot_ts(point, slot), .point = index, .generation = 1, .source = (uint64_t)hour, .raw_count = 3, .value_count = 3,
+				  .raws = values, .values = values + 3};
+}
+
+static void append(struct hd_journal *journal, struct hd_batch *batch)
+{
+	struct hydro_error err = {0};
+	int rc;
+	while ((rc = hd_journal_append(journal, batch, &err)) == HYDRO_E_AGAIN)
+		(void)hd_journal_flush(journal, 10000);
+	if (rc != HYDRO_OK)
+		die("append", &err);
+}
+
+static struct hd_batch *new_batch(void)
+{
+	struct hd_batch *batch = NULL;
+	if (hd_batch_new(4096, 4u << 20, &batch) != HYDRO_OK)
+		die("no memory", NULL);
+	return batch;
+}
+
+static uint64_t load(const struct world *world, struct hd_journal *journal, struct hd_history *history, uint64_t measurements)
+{
+	struct hd_batch *batch = new_batch();
+	struct hydro_error err = {0};
+	uint64_t done = 0;
+	for (int64_t hour = 0; hour < HOURS && done < measurements; hour++) {
+		for (uint32_t p = 0; p < world->points && done < measurements; p++, done++) {
+			struct hd_value values[6];
+			struct hd_sample sample;
+			sample_of(world, p, hour, values, &sample);
+			if (!hd_batch_has_room(batch)) {
+				append(journal, batch);
+				batch = new_batch();
+			}
+			(void)hd_batch_add(batch, &sample);
+		}
+		if (hour % 24 == 23 && hd_history_merge(history, false, &err) != HYDRO_OK)
+			die("merge", &err);
+	}
+	append(journal, batch);
+	(void)hd_journal_flush(journal, 60000);
+	if (hd_history_merge(history, true, &err) != HYDRO_OK)
+		die("merge", &err);
+	return done;
+}
+
+static int count_row(void *arg, const struct hd_sample *sample)
+{
+	(void)sample;
+	++*(uint32_t *)arg;
+	return HYDRO_OK;
+}
+
+static uint64_t next(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
+
+static void time_queries(struct hd_history *history, uint32_t points, int64_t hours, double *took_ms)
+{
+	struct hydro_error err = {0};
+	uint64_t seed = 7;
+	for (uint32_t i = 0; i < QUERIES + WARM; i++) {
+		int64_t first = (int64_t)(next(&seed) % (uint64_t)(hours - 720));
+		struct hd_history_query q = {.point = (uint32_t)(next(&seed) % points), .from_ms = START_MS + first * HOUR_MS, .to_ms = START_MS + (first + 720) * HOUR_MS};
+		uint32_t rows = 0;
+		int64_t start = hd_clock_real_ns();
+		if (hd_history_query(history, &q, count_row, &rows, &err) != HYDRO_OK)
+			die("query", &err);
+		if (rows < 719 || rows > 721)
+			die("a query did not give 30 days of rows", NULL);
+		if (i >= WARM)
+			took_ms[i - WARM] = (double)(hd_clock_real_ns() - start) / 1e6;
+	}
+}
+
+/* 31 look-ups of blobs by key in the same file. */
+static double time_sqlite(const char *path, uint32_t points, int64_t days)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *stmt = NULL;
+	static double took[1000];
+	uint64_t seed = 9;
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(db, "SELECT data FROM chunk WHERE key BETWEEN ? AND ?", -1, &stmt, NULL) != SQLITE_OK)
+		die("sqlite", NULL);
+	for (size_t i = 0; i < 1000; i++) {
+		int64_t day = START_MS / 86400000 + (int64_t)(next(&seed) % (uint64_t)(days - 31)), point = (int64_t)(next(&seed) % points);
+		int64_t start = hd_clock_real_ns();
+		for (int64_t d = day; d < day + 31; d++) {
+			(void)sqlite3_bind_int64(stmt, 1, d << 32 | point << 8);
+			(void)sqlite3_bind_int64(stmt, 2, d << 32 | point << 8 | 255);
+			while (sqlite3_step(stmt) == SQLITE_ROW)
+				;
+			(void)sqlite3_reset(stmt);
+		}
+		took[i] = (double)(hd_clock_real_ns() - start) / 1e6;
+	}
+	(void)sqlite3_finalize(stmt);
+	(void)sqlite3_close(db);
+	return bench_quantile(took, 1000, 0.5);
+}
+
+static double table_bytes(const char *path, const char *table)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *stmt = NULL;
+	double bytes = NAN;
+	(void)sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+	if (sqlite3_prepare_v2(db, "SELECT sum(pgsize) FROM dbstat WHERE name = ?", -1, &stmt, NULL) == SQLITE_OK) {
+		(void)sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
+		if (sqlite3_step(stmt) == SQLITE_ROW)
+			bytes = sqlite3_column_double(stmt, 0);
+	}
+	(void)sqlite3_finalize(stmt);
+	(void)sqlite3_close(db);
+	return bytes;
+}
+
+static void run(const struct options *options, const struct world *world, const struct hd_key *seal, const char *suffix)
+{
+	char journal_dir[512], history_dir[512], db[600], name[64];
+	struct hydro_error err = {0};
+	struct hd_journal *journal = NULL;
+	struct hd_history *history = NULL;
+	(void)snprintf(journal_dir, sizeof journal_dir, "%s/journal%s", options->dir, suffix);
+	(void)snprintf(history_dir, sizeof history_dir, "%s/history%s", options->dir, suffix);
+	(void)snprintf(db, sizeof db, "%s/history.db", history_dir);
+	struct hd_journal_config jc = {.dir = journal_dir, .seal = seal};
+	struct hd_history_config hc = {.dir = history_dir, .seal = seal, .manual = true};
+	if (hd_journal_open(&jc, &journal, &err) != HYDRO_OK)
+		die("journal", &err);
+	hc.journal = journal;
+	if (hd_history_open(&hc, &history, &err) != HYDRO_OK)
+		die("history", &err);
+	uint64_t before = disk_written();
+	int64_t start = hd_clock_real_ns();
+	uint64_t count = load(world, journal, history, options->measurements);
+	double seconds = (double)(hd_clock_real_ns() - start) / 1e9;
+	int64_t hours = (int64_t)(count / world->points);
+	static double took[QUERIES];
+	time_queries(history, world->points, hours, took);
+	double median = bench_quantile(took, QUERIES, 0.5), p99 = bench_quantile(took, QUERIES, 0.99);
+	double sqlite_ms = time_sqlite(db, world->points, hours / 24);
+	hd_history_close(&history);
+	hd_journal_close(&journal);
+	double written = (double)(disk_written() - before), n = (double)count;
+	static const char by_key[] = "sqlite, the same rows undecoded";
+	const struct bench_figure figures[] = {
+		{.name = "30_days_median", .value = median, .unit = "ms", .reference = sqlite_ms, .reference_name = by_key, .goal = 1},
+		{.name = "30_days_p99", .value = p99, .unit = "ms", .reference = sqlite_ms, .reference_name = by_key, .goal = 2},
+		{.name = "at_rest", .value = table_bytes(db, "chunk") / n, .unit = "bytes/measurement", .reference = NAN, .goal = 16},
+		{.name = "aggregates_at_rest", .value = table_bytes(db, "hours") / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
+		{.name = "written", .value = written / n, .unit = "bytes/measurement", .reference = NAN, .goal = 100},
+		{.name = "append_and_merge", .value = n / seconds, .unit = "measurements/s", .reference = NAN, .goal = NAN},
+	};
+	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+		struct bench_figure figure = figures[i];
+		(void)snprintf(name, sizeof name, "%s%s", figures[i].name, suffix);
+		figure.bench = "history";
+		figure.name = name;
+		figure.lower_is_better = true;
+		figure.n = count;
+		bench_print(&figure);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.measurements = 20000000, .dir = NULL};
+	struct hydro_error err = {0};
+	char dir[] = "/tmp/hydro-bench-history-XXXXXX";
+	if (argc > 1)
+		options.measurements = strtoull(argv[1], NULL, 10);
+	options.dir = mkdtemp(dir);
+	if (!options.dir)
+		die("no temporary folder", NULL);
+	struct world world = {.points = (uint32_t)((options.measurements + HOURS - 1) / HOURS)};
+	struct sim_config config;
+	char *none[] = {argv[0], NULL};
+	if (sim_options_read(1, none, &config, &err) < 0)
+		die("options", &err);
+	config.points = world.points;
+	for (uint32_t i = 0; i < SIM_PROVIDERS; i++)
+		config.period_ms[i] = HOUR_MS;
+	config.origin_ms = START_MS - 86400000;
+	if (sim_init(&world.sim, &config, &err) != HYDRO_OK)
+		die("series", &err);
+	world.list = calloc(world.points, sizeof *world.list);
+	for (uint32_t i = 0; world.list && i < world.points; i++)
+		sim_point_at(&world.sim, i, &world.list[i]);
+	struct hd_key key = {.bytes = {1, 2, 3}, .id = 1};
+	run(&options, &world, NULL, "");
+	run(&options, &world, &key, "_sealed");
+	sim_done(&world.sim);
+	free(world.list);
+	char command[128];
+	(void)snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command) == 0 ? 0 : 1;
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "check.h"
+
+#include "base/timefmt.h"
+#include "base/tz.h"
+#include "history/history.h"
+#include "model/names.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DAY INT64_C(86400000)
+#define HOUR INT64_C(3600000)
+#define START INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
+
+struct place {
+	char dir[64];
+	char journal_dir[96], history_dir[96];
+	struct hd_journal *journal;
+	struct hd_history *history;
+};
+
+static void open_place(struct place *p, const struct hd_key *seal)
+{
+	struct hydro_error err = {0};
+	struct hd_journal_config jc = {.dir = p->journal_dir, .segment_bytes = HD_JOURNAL_SEGMENT_BYTES_MIN, .commit_ms = HD_JOURNAL_COMMIT_NOW, .seal = seal};
+	cr_assert_eq(hd_journal_open(&jc, &p->journal, &err), HYDRO_OK, "%s", err.text);
+	struct hd_history_config hc = {.dir = p->history_dir, .journal = p->journal, .seal = seal, .manual = true};
+	cr_assert_eq(hd_history_open(&hc, &p->history, &err), HYDRO_OK, "%s", err.text);
+}
+
+static void close_place(struct place *p)
+{
+	hd_history_close(&p->history);
+	hd_journal_close(&p->journal);
+}
+
+static void new_place(struct place *p, const struct hd_key *seal)
+{
+	*p = (struct place){.dir = "/tmp/hydro-history-XXXXXX"};
+	cr_assert_not_null(mkdtemp(p->dir));
+	(void)snprintf(p->journal_dir, sizeof p->journal_dir, "%s/journal", p->dir);
+	(void)snprintf(p->history_dir, sizeof p->history_dir, "%s/history", p->dir);
+	open_place(p, seal);
+}
+
+static void remove_place(struct place *p)
+{
+	char command[128];
+	close_place(p);
+	(void)snprintf(command, sizeof command, "rm -rf %s", p->dir);
+	cr_assert_eq(system(command), 0);
+}
+
+/* One sample a row: total and flow. */
+static void append(struct place *p, uint32_t point, int64_t ts, uint16_t rev, double total)
+{
+	struct hydro_error err = {0};
+	struct hd_batch *batch = NULL;
+	cr_assert_eq(hd_batch_new(4, 4 * HD_BATCH_SAMPLE_BYTES_MAX, &batch), HYDRO_OK);
+	const struct hd_value raws[] = {{total * 10, HD_METRIC_PULSES, 1}};
+	const struct hd_value values[] = {{total, HD_METRIC_TOTAL, 1}, {3.25, HD_METRIC_FLOW, 0.5f}};
+	const struct hd_sample sample = {.ts_ms = ts, .point = point, .rev = rev, .raw_count = 1, .value_count = 2, .raws = raws, .values = values};
+	cr_assert_not_null(hd_batch_add(batch, &sample));
+	while (hd_journal_append(p->journal, batch, &err) == HYDRO_E_AGAIN)
+		cr_assert_eq(hd_journal_flush(p->journal, 10000), HYDRO_OK);
+}
+
+static void flush(struct place *p)
+{
+	cr_assert_eq(hd_journal_flush(p->journal, 10000), HYDRO_OK);
+}
+
+static void merge(struct place *p)
+{
+	struct hydro_error err = {0};
+	cr_assert_eq(hd_history_merge(p->history, true, &err), HYDRO_OK, "%s", err.text);
+}
+
+struct seen {
+	uint32_t count;
+	int64_t first, last;
+	double last_total;
+	bool ordered;
+	int64_t previous;
+};
+
+static int see(void *arg, const struct hd_sample *sample)
+{
+	struct seen *seen = arg;
+	if (seen->count == 0)
+		seen->first = sample->ts_ms;
+	else if (sample->ts_ms <= seen->previous)
+		seen->ordered = false;
+	seen->previous = seen->last = sample->ts_ms;
+	seen->last_total = sample->values[0].value;
+	cr_assert_eq(sample->raws[0].value, sample->values[0].value * 10);
+	cr_assert_eq(sample->values[1].quality, 0.5f);
+	seen->count++;
+	return HYDRO_OK;
+}
+
+static struct seen query(struct place *p, uint32_t point, int64_t from, int64_t to)
+{
+	struct seen seen = {.ordered = true};
+	struct hydro_error err = {0};
+	struct hd_history_query q = {.point = point, .from_ms = from, .to_ms = to};
+	cr_assert_eq(hd_history_query(p->history, &q, see, &seen, &err), HYDRO_OK, "%s", err.text);
+	cr_assert(seen.ordered);
+	return seen;
+}
+
+Test(history, rows_are_the_same_before_and_after_the_merge_and_after_a_restart)
+{
+	struct place p;
+	new_place(&p, NULL);
+	for (int i = 0; i < 72; i++)
+		for (uint32_t point = 0; point < 3; point++)
+			append(&p, point, START + i * HOUR, 0, 100 + i + point * 1000);
+	flush(&p);
+	for (int round = 0; round < 3; round++) {
+		struct seen all = query(&p, 1, START, START + 10 * DAY);
+		cr_assert_eq(all.count, 72, "round %d: %u rows", round, all.count);
+		cr_assert_eq(all.last_total, 1171);
+		struct seen part = query(&p, 2, START + 5 * HOUR, START + 30 * HOUR);
+		cr_assert_eq(part.count, 25);
+		cr_assert_eq(part.first, START + 5 * HOUR);
+		if (round == 0)
+			merge(&p);
+		else if (round == 1) {
+			close_place(&p);
+			open_place(&p, NULL);
+		}
+	}
+	struct hd_history_status status;
+	hd_history_status(p.history, &status);
+	cr_assert_eq(status.merged_lsn, 72u * 3u);
+	cr_assert_eq(query(&p, 7, START, START + DAY).count, 0);
+	remove_place(&p);
+}
+
+Test(history, late_rows_and_revisions_are_found_whether_merged_or_not_and_many_parts_become_one)
+{
+	struct place p;
+	new_place(&p, NULL);
+	for (int i = 0; i < 24; i++)
+		append(&p, 5, START + i * HOUR, 0, i);
+	flush(&p);
+	merge(&p);
+	for (int late = 0; late < 12; late++) {
+		append(&p, 5, START + late * HOUR + 60000, 0, late);
+		append(&p, 5, START + late * HOUR, 1, late + 500);
+		flush(&p);
+		struct seen seen = query(&p, 5, START, START + DAY);
+		cr_assert_eq(seen.count, 24u + (unsigned)late + 1u);
+		merge(&p);
+		seen = query(&p, 5, START, START + DAY);
+		cr_assert_eq(seen.count, 24u + (unsigned)late + 1u);
+	}
+	struct seen hour = query(&p, 5, START + 3 * HOUR, START + 3 * HOUR + 1);
+	cr_assert(hour.count == 1 && hour.last_total == 503, "the revision wins");
+	struct hydro_error err = {0};
+	struct hd_history_query q = {.point = 5, .from_ms = START, .to_ms = START + HOUR, .all_revs = true, .limit = 2};
+	struct seen revs = {.ordered = true};
+	cr_assert_eq(hd_history_query(p.history, &q, see, &revs, &err), HYDRO_OK);
+	cr_assert(revs.count == 2 && revs.first == revs.last, "both revisions of the first hour, then the limit");
+	remove_place(&p);
+}
+
+static int see_any_order(void *arg, const struct hd_sample *sample)
+{
+	struct seen *seen = arg;
+	if (seen->count++ == 0)
+		seen->first = sample->ts_ms;
+	seen->last = sample->ts_ms;
+	return HYDRO_OK;
+}
+
+Test(history, a_descending_query_with_a_limit_gives_the_newest)
+{
+	struct place p;
+	new_place(&p, NULL);
+	for (int i = 0; i < 50; i++)
+		append(&p, 0, START + i * HOUR, 0, i);
+	flush(&p);
+	merge(&p);
+	append(&p, 0, START + 50 * HOUR, 0, 50);
+	flush(&p);
+	struct seen seen = {.ordered = true};
+	struct hydro_error err = {0};
+	struct hd_history_query q = {.point = 0, .from_ms = START, .to_ms = START + 100 * DAY, .descending = true, .limit = 3};
+	cr_assert_eq(hd_history_query(p.history, &q, see_any_order, &seen, &err), HYDRO_OK);
+	cr_assert(seen.count == 3 && seen.first == START + 50 * HOUR && seen.last == START + 48 * HOUR);
+	remove_place(&p);
+}
+
+Test(history, sealed_history_opens_with_its_key_alone)
+{
+	struct hd_key key = {.id = 7}, other = {.id = 8};
+	memset(key.bytes, 1, sizeof key.bytes);
+	memset(other.bytes, 2, sizeof other.bytes);
+	struct place p;
+	new_place(&p, &key);
+	for (int i = 0; i < 100; i++)
+		append(&p, 3, START + i * HOUR / 4, 0, i);
+	flush(&p);
+	merge(&p);
+	cr_assert_eq(query(&p, 3, START, START + 2 * DAY).count, 100);
+	close_place(&p);
+	open_place(&p, &key);
+	cr_assert_eq(query(&p, 3, START, START + 2 * DAY).count, 100);
+	struct hydro_error err = {0};
+	struct hd_history *wrong = NULL;
+	hd_history_close(&p.history);
+	struct hd_history_config hc = {.dir = p.history_dir, .journal = p.journal, .seal = &other, .manual = true};
+	cr_assert_eq(hd_history_open(&hc, &wrong, &err), HYDRO_E_KEY, "%s", err.text);
+	hc.seal = NULL;
+	cr_assert_eq(hd_history_open(&hc, &wrong, &err), HYDRO_E_KEY, "%s", err.text);
+	hd_journal_close(&p.journal);
+	char command[128];
+	(void)snprintf(command, sizeof command, "rm -rf %s", p.dir);
+	cr_assert_eq(system(command), 0);
+}
+
+struct aggregates {
+	struct hd_aggregate rows[400];
+	uint32_t count;
+};
+
+static int keep(void *arg, const struct hd_aggregate *a)
+{
+	struct aggregates *all = arg;
+	if (a->metric == HD_METRIC_TOTAL && all->count < 400)
+		all->rows[all->count++] = *a;
+	return HYDRO_OK;
+}
+
+static void aggregate(struct place *p, uint32_t period, int64_t from, int64_t to, const struct hd_tz *zone, struct aggregates *ret)
+{
+	struct hydro_error err = {0};
+	struct hd_history_aggregate_query q = {.point = 1, .period = period, .from_ms = from, .to_ms = to, .zone = zone};
+	ret->count = 0;
+	cr_assert_eq(hd_history_aggregates(p->history, &q, keep, ret, &err), HYDRO_OK, "%s", err.text);
+}
+
+Test(history, hours_days_and_months_agree_with_the_rows_merged_or_not)
+{
+	struct place p;
+	new_place(&p, NULL);
+	/* Every 15 minutes for 40 days, one m3 each. */
+	for (int i = 0; i < 40 * 96; i++)
+		append(&p, 1, START + i * HOUR / 4, 0, 1000 + i);
+	flush(&p);
+	struct hd_tz *santiago = NULL;
+	cr_assert_eq(hd_tz_load("America/Santiago", &santiago, NULL), HYDRO_OK);
+	static struct aggregates all;
+	for (int round = 0; round < 2; round++) {
+		aggregate(&p, HD_PERIOD_HOUR, START + DAY, START + 2 * DAY, NULL, &all);
+		cr_assert_eq(all.count, 24);
+		cr_assert(all.rows[0].start_ms == START + DAY && all.rows[0].count == 4 && all.rows[0].min == 1096 && all.rows[0].max == 1099);
+		cr_assert_float_eq(all.rows[0].volume, 4, 1e-9);
+		aggregate(&p, HD_PERIOD_DAY, START + DAY, START + 3 * DAY, santiago, &all);
+		cr_assert_eq(all.count, 3, "local days: the one of 1 January 00:00 UTC belongs to the day before");
+		cr_assert_eq(all.rows[1].start_ms, START + DAY + 3 * HOUR);
+		cr_assert_eq(all.rows[1].count, 96);
+		cr_assert_float_eq(all.rows[1].volume, 96, 1e-9);
+		aggregate(&p, HD_PERIOD_MONTH, START, START + 40 * DAY, NULL, &all);
+		cr_assert_eq(all.count, 2);
+		cr_assert(all.rows[0].count == 31 * 96 && isnan(all.rows[0].volume));
+		cr_assert_float_eq(all.rows[1].volume, 9 * 96, 1e-9);
+		if (round == 0)
+			merge(&p);
+	}
+	/* A late, higher value in a merged day shows in its hour at once, and after its merge. */
+	append(&p, 1, START + DAY + 60000, 0, 5000);
+	flush(&p);
+	for (int round = 0; round < 2; round++) {
+		aggregate(&p, HD_PERIOD_HOUR, START + DAY, START + DAY + HOUR, NULL, &all);
+		cr_assert(all.count == 1 && all.rows[0].count == 5 && all.rows[0].max == 5000);
+		merge(&p);
+	}
+	hd_tz_free(&santiago);
+	remove_place(&p);
+}
