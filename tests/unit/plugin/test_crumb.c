@@ -10,7 +10,7 @@
 static int run(struct world *w, const char *instance, const char *plugin, const char *body, unsigned hang_ms)
 {
 	char command[1024];
-	(void)snprintf(command, sizeof command, "ASAN_OPTIONS=handle_segv=0:handle_abort=0:detect_leaks=0 exec %s %s %s %s %s %s %u 2>/dev/null", HD_CRASHER,
+	(void)snprintf(command, sizeof command, "ASAN_OPTIONS=handle_segv=0:handle_abort=0:detect_leaks=0 TSAN_OPTIONS=handle_segv=0:handle_abort=0 exec %s %s %s %s %s %s %u 2>/dev/null", HD_CRASHER,
 		       HD_RUNNER, w->dir, instance, plugin, body, hang_ms);
 	FILE *out = popen(command, "r");
 	cr_assert_not_null(out);
