@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/uri.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
 
 static int hex(char c)
@@ -9,31 +11,6 @@ static int hex(char c)
 		return c - '0';
 	c = (char)(c | 0x20);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool hd_utf8_valid(const char *text, size_t len)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	const unsigned char *p = (const unsigned char *)text;
-	for (size_t i = 0; i < len;) {
-		if (p[i] < 0x80) {
-			i++;
-			continue;
-		}
-		unsigned more = p[i] >= 0xf0 && p[i] < 0xf8 ? 4 : p[i] >= 0xe0 && p[i] < 0xf0 ? 3 : p[i] >= 0xc0 && p[i] < 0xe0 ? 2 : 0;
-		if (more == 0 || len - i < more)
-			return false;
-		uint32_t code = p[i] & (0x7fu >> more);
-		for (unsigned k = 1; k < more; k++) {
-			if ((p[i + k] & 0xc0) != 0x80)
-				return false;
-			code = code << 6 | (p[i + k] & 0x3fu);
-		}
-		if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-			return false;
-		i += more;
-	}
-	return true;
 }
 
 /* Decodes [from, to) to *at, ends it with NUL and moves *at behind; NULL when it does not decode. */

@@ -32,7 +32,4 @@ struct hd_uri {
  */
 int hd_uri_parse(const char *target, size_t len, struct hd_uri *ret, struct hydro_error *err);
 
-/* Whether the bytes are well-formed UTF-8 (no overlong forms, no surrogates). [any] */
-bool hd_utf8_valid(const char *text, size_t len);
-
 #endif

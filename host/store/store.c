@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/store.h"
+
+#include "base/thread.h"
+#include "store/internal.h"
+#include "store/schema.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static int open_readers(struct hd_store *store, const char *path, uint32_t count, struct hydro_error *err)
+{
+	int rc = HYDRO_OK;
+	for (; store->reader_total < count && rc == HYDRO_OK; store->reader_total += rc == HYDRO_OK)
+		if ((rc = hd_db_open(path, false, &store->readers[store->reader_total], err)) == HYDRO_OK)
+			store->reader_count++;
+	return rc;
+}
+
+/* One sealed text is enough to tell a wrong key before anything is done with it. */
+static int check_key(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	struct hd_store *store = arg;
+	bool row = false;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT 'accounts/' || hex(uuid), sealed FROM accounts WHERE sealed IS NOT NULL"
+					       " UNION ALL SELECT 'points/' || hex(uuid), sealed FROM points WHERE sealed IS NOT NULL LIMIT 1", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	int rc = hd_db_step(db, stmt, &row, err);
+	if (rc != HYDRO_OK || !row)
+		return rc;
+	struct hd_buf opened = {0};
+	rc = hd_unseal_text(&store->key, hd_column_text(stmt, 0), hd_column_text(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1), &opened, err);
+	hd_buf_done(&opened);
+	return rc;
+}
+
+int hd_store_open(const struct hd_store_config *config, struct hd_store **ret, struct hydro_error *err)
+{
+	struct hd_store *store = calloc(1, sizeof *store);
+	if (!store)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for the store");
+	store->magic = HD_STORE_MAGIC;
+	store->key = *config->key;
+	store->queue = config->queue ? config->queue : 4096;
+	store->last = &store->first;
+	(void)pthread_mutex_init(&store->lock, NULL);
+	(void)pthread_cond_init(&store->wanted, NULL);
+	(void)pthread_cond_init(&store->free_reader, NULL);
+	int rc = hd_db_open(config->path, true, &store->writer, err);
+	if (rc == HYDRO_OK) {
+		(void)chmod(config->path, 0600);
+		rc = hd_schema_migrate(store->writer, config->path, hd_schema_business, hd_schema_business_count, err);
+	}
+	if (rc == HYDRO_OK)
+		rc = open_readers(store, config->path, HD_MIN(config->readers ? config->readers : 4u, HD_STORE_READERS_MAX), err);
+	if (rc == HYDRO_OK)
+		rc = hd_store_read(store, check_key, store, err);
+	if (rc == HYDRO_OK && (rc = hd_thread_start(&store->thread, HD_ROLE_STORE, "store", hd_store_writer_run, store, err)) == HYDRO_OK)
+		store->has_thread = true;
+	if (rc != HYDRO_OK) {
+		hd_store_close(&store);
+		return rc;
+	}
+	*ret = store;
+	return HYDRO_OK;
+}
+
+void hd_store_close(struct hd_store **store_ptr)
+{
+	struct hd_store *store = *store_ptr;
+	if (!store)
+		return;
+	(void)pthread_mutex_lock(&store->lock);
+	store->closing = true;
+	(void)pthread_cond_broadcast(&store->wanted);
+	(void)pthread_mutex_unlock(&store->lock);
+	if (store->has_thread)
+		(void)pthread_join(store->thread, NULL);
+	HD_ASSERT(store->reader_count == store->reader_total);
+	for (uint32_t i = 0; i < store->reader_total; i++)
+		hd_db_close(&store->readers[i]);
+	hd_db_close(&store->writer);
+	hd_key_wipe(&store->key);
+	(void)pthread_mutex_destroy(&store->lock);
+	(void)pthread_cond_destroy(&store->wanted);
+	(void)pthread_cond_destroy(&store->free_reader);
+	store->magic = 0;
+	free(store);
+	*store_ptr = NULL;
+}
+
+int hd_store_read(struct hd_store *store, hd_store_fn fn, void *arg, struct hydro_error *err)
+{
+	(void)pthread_mutex_lock(&store->lock);
+	while (store->reader_count == 0)
+		(void)pthread_cond_wait(&store->free_reader, &store->lock);
+	struct hd_db *db = store->readers[--store->reader_count];
+	(void)pthread_mutex_unlock(&store->lock);
+	int rc = hd_db_exec(db, "BEGIN", err);
+	if (rc == HYDRO_OK) {
+		rc = fn(db, arg, err);
+		hd_db_reset(db);
+		(void)hd_db_exec(db, "COMMIT", NULL);
+	}
+	(void)pthread_mutex_lock(&store->lock);
+	store->readers[store->reader_count++] = db;
+	(void)pthread_cond_signal(&store->free_reader);
+	(void)pthread_mutex_unlock(&store->lock);
+	return rc;
+}
+
+void hd_store_stats(struct hd_store *store, struct hd_store_stats *ret)
+{
+	(void)pthread_mutex_lock(&store->lock);
+	*ret = store->stats;
+	ret->waiting = store->waiting;
+	(void)pthread_mutex_unlock(&store->lock);
+}
+
+struct hd_points *hd_store_points(struct hd_store *store)
+{
+	return store->points;
+}
+
+const struct hd_key *hd_store_key_of(const struct hd_store *store)
+{
+	return &store->key;
+}
