@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define PIECE_LINES 4096u /* of one transaction when bad lines are skipped */
+#define LARGE_BYTES (8 << 20)
 
 struct importer {
 	struct hd_store *store;
@@ -265,6 +266,21 @@ static int run_lines(struct hd_db *db, void *arg, struct hydro_error *err)
 	return HYDRO_OK;
 }
 
+/* A large transaction touches random pages of the index of ids: a cache that holds them all, given back afterwards. */
+static int run_piece(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	struct importer *im = arg;
+	bool large = !im->skip_bad && im->csv.end - im->csv.at > LARGE_BYTES;
+	if (large)
+		(void)hd_db_exec(db, "PRAGMA cache_size = -262144", NULL);
+	int rc = run_lines(db, im, err);
+	if (large) {
+		(void)hd_db_exec(db, "PRAGMA cache_size = -16384", NULL);
+		(void)sqlite3_db_release_memory(hd_db_handle(db));
+	}
+	return rc;
+}
+
 static void publish_lines(struct hd_db *db, void *arg)
 {
 	struct importer *im = arg;
@@ -284,7 +300,7 @@ static int import_all(struct importer *im, struct hydro_error *err)
 	if (rc == HYDRO_OK)
 		rc = hd_columns_take(&im->csv, im->for_points, &im->columns, err);
 	while (rc == HYDRO_OK && !im->at_end)
-		if ((rc = hd_store_write(im->store, run_lines, publish_lines, im, err)) == HYDRO_OK)
+		if ((rc = hd_store_write(im->store, run_piece, publish_lines, im, err)) == HYDRO_OK)
 			rc = im->published;
 	/* Bad lines are in the report: not an error of the call. */
 	return rc == HYDRO_E_INVALID && im->report->failed > 0 ? HYDRO_OK : rc;

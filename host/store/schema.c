@@ -11,13 +11,13 @@
 
 const struct hd_migration hd_schema_business[] = {
 	{"CREATE TABLE accounts (id INTEGER PRIMARY KEY AUTOINCREMENT, uuid BLOB NOT NULL UNIQUE, version INTEGER NOT NULL,"
-	 " provider TEXT NOT NULL, name TEXT NOT NULL, options TEXT NOT NULL, sealed TEXT, created_ms INTEGER NOT NULL,"
+	 " provider TEXT NOT NULL, name TEXT NOT NULL, options TEXT NOT NULL, sealed BLOB, created_ms INTEGER NOT NULL,"
 	 " updated_ms INTEGER NOT NULL, UNIQUE (provider, name)) STRICT;"
 	 /* number = hd_point.index: dense from 0, never reused, so rows are never deleted. */
 	 "CREATE TABLE points (number INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, version INTEGER NOT NULL, bits INTEGER NOT NULL,"
 	 " account INTEGER NOT NULL, period_s INTEGER NOT NULL, join_ms INTEGER NOT NULL, start_ms INTEGER NOT NULL,"
 	 " created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL, name TEXT NOT NULL, provider TEXT NOT NULL, pipeline TEXT NOT NULL,"
-	 " zone TEXT NOT NULL, options TEXT NOT NULL, sealed TEXT, params TEXT NOT NULL) STRICT;"
+	 " zone TEXT NOT NULL, options TEXT NOT NULL, sealed BLOB, params TEXT NOT NULL) STRICT;"
 	 "CREATE INDEX points_provider ON points (provider, bits, number);"
 	 "CREATE INDEX points_account ON points (account) WHERE account <> 0;"
 	 "CREATE INDEX points_name ON points (name);"

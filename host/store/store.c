@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "store/internal.h"
 #include "store/schema.h"
+#include "store/secrets.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,21 +18,24 @@ static int open_readers(struct hd_store *store, const char *path, uint32_t count
 	return rc;
 }
 
-/* One sealed text is enough to tell a wrong key before anything is done with it. */
+/* One sealed row of each kind is enough to tell a wrong key before anything is done with it. */
 static int check_key(struct hd_db *db, void *arg, struct hydro_error *err)
 {
-	struct hd_store *store = arg;
-	bool row = false;
-	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT 'accounts/' || hex(uuid), sealed FROM accounts WHERE sealed IS NOT NULL"
-					       " UNION ALL SELECT 'points/' || hex(uuid), sealed FROM points WHERE sealed IS NOT NULL LIMIT 1", err);
-	if (!stmt)
-		return HYDRO_E_IO;
-	int rc = hd_db_step(db, stmt, &row, err);
-	if (rc != HYDRO_OK || !row)
-		return rc;
-	struct hd_buf opened = {0};
-	rc = hd_unseal_text(&store->key, hd_column_text(stmt, 0), hd_column_text(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1), &opened, err);
-	hd_buf_done(&opened);
+	static const char *const tables[] = {"accounts", "points"};
+	int rc = HYDRO_OK;
+	for (size_t i = 0; i < HD_ARRAY_LEN(tables) && rc == HYDRO_OK; i++) {
+		struct hd_buf opened = {0};
+		const char *text;
+		bool row = false;
+		sqlite3_stmt *stmt = i == 0 ? hd_db_prepare(db, "SELECT uuid, sealed FROM accounts WHERE sealed IS NOT NULL LIMIT 1", err)
+					    : hd_db_prepare(db, "SELECT uuid, sealed FROM points WHERE sealed IS NOT NULL LIMIT 1", err);
+		rc = stmt ? hd_db_step(db, stmt, &row, err) : HYDRO_E_IO;
+		if (rc == HYDRO_OK && row) {
+			struct hd_uuid id = hd_column_uuid(stmt, 0);
+			rc = hd_secrets_open(arg, tables[i], &id, stmt, 1, &opened, &text, err);
+		}
+		hd_secrets_wipe(&opened);
+	}
 	return rc;
 }
 
