@@ -218,6 +218,11 @@ void hd_net_cancel(struct hd_net *net, const void *owner)
 	}
 }
 
+bool hd_net_is_manual(const struct hd_net *net)
+{
+	return net->config.manual;
+}
+
 uint32_t hd_net_in_flight(const struct hd_net *net)
 {
 	return net->live_count;

@@ -117,6 +117,7 @@ int hd_net_submit(struct hd_net *net, const struct hd_net_request *request, hd_n
 void hd_net_cancel(struct hd_net *net, const void *owner);
 /* One round of a manual client: waits up to timeout_ms for something to do. */
 void hd_net_run_once(struct hd_net *net, int timeout_ms);
+bool hd_net_is_manual(const struct hd_net *net);
 /* Requests under way. [io] */
 uint32_t hd_net_in_flight(const struct hd_net *net);
 

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker's half of a poll: parse, what it emits, the feed. Also the io thread's queue in front of full workers. */
+#include "collect/collect_impl.h"
+#include "model/sample.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- errands ---- */
+
+bool worker_is_full(const struct hd_collect *c, uint32_t worker)
+{
+	return c->parked_on[worker % WORKERS_MAX] > 0;
+}
+
+static bool errand_try(struct hd_collect *c, struct errand *errand)
+{
+	return c->ops.post(c->ops.arg, errand->worker, errand->run, errand->arg);
+}
+
+void errand_post(struct hd_collect *c, struct errand *errand)
+{
+	c->busy++;
+	/* Behind others that wait for the same worker, so that a point's answers keep their order. */
+	if (!worker_is_full(c, errand->worker) && errand_try(c, errand))
+		return;
+	errand->next = NULL;
+	if (c->parked_head)
+		c->parked_tail->next = errand;
+	else
+		c->parked_head = errand;
+	c->parked_tail = errand;
+	c->parked_on[errand->worker % WORKERS_MAX]++;
+	c->parked_count++;
+}
+
+void parked_run(struct hd_collect *c)
+{
+	struct errand *errand = HD_STEAL(c->parked_head);
+	struct errand **end = &c->parked_head;
+	uint64_t full = 0; /* a bit per worker: one refusal holds all that wait for it */
+	c->parked_tail = NULL;
+	while (errand) {
+		struct errand *next = HD_STEAL(errand->next);
+		uint32_t place = errand->worker % WORKERS_MAX;
+		if (!(full & (UINT64_C(1) << place)) && errand_try(c, errand)) {
+			c->parked_on[place]--;
+			c->parked_count--;
+		} else {
+			full |= UINT64_C(1) << place;
+			*end = errand;
+			end = &errand->next;
+			c->parked_tail = errand;
+		}
+		errand = next;
+	}
+}
+
+/* ---- what parse emits ---- */
+
+bool raws_valid(const hydro_raw *values, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!isfinite(values[i].value) || values[i].ts_ms < HD_TS_MIN_MS || values[i].ts_ms >= HD_TS_MAX_MS || values[i].metric == 0)
+			return false;
+	return true;
+}
+
+static int32_t emit_raw(void *ctx, const hydro_raw *values, uint32_t count)
+{
+	struct poll *poll = ctx;
+	if (!raws_valid(values, count))
+		return HYDRO_E_INVALID;
+	if (count > poll->raw_capacity - poll->raw_count) {
+		uint32_t capacity = HD_MAX(HD_MAX(poll->raw_capacity * 2, 16u), poll->raw_count + count);
+		hydro_raw *grown = realloc(poll->raws, capacity * sizeof *grown);
+		if (!grown)
+			return HYDRO_E_NOMEM;
+		poll->raws = grown;
+		poll->raw_capacity = capacity;
+	}
+	memcpy(poll->raws + poll->raw_count, values, count * sizeof *values);
+	poll->raw_count += count;
+	poll->raws_total += count;
+	for (uint32_t i = 0; i < count; i++) {
+		poll->newest_ms = HD_MAX(poll->newest_ms, values[i].ts_ms);
+		poll->page_newest_ms = HD_MAX(poll->page_newest_ms, values[i].ts_ms);
+	}
+	return HYDRO_OK;
+}
+
+static int32_t emit_raw_for(void *ctx, const char *point_key, const hydro_raw *values, uint32_t count)
+{
+	(void)point_key;
+	/* A poll is for one point. */
+	return emit_raw(ctx, values, count);
+}
+
+/* ---- feeding ---- */
+
+static int raw_order(const void *a, const void *b)
+{
+	int64_t x = ((const hydro_raw *)a)->ts_ms, y = ((const hydro_raw *)b)->ts_ms;
+	return (x > y) - (x < y);
+}
+
+static void sort_raws(struct poll *poll)
+{
+	for (uint32_t i = 1; i < poll->raw_count; i++)
+		if (poll->raws[i].ts_ms < poll->raws[i - 1].ts_ms) {
+			qsort(poll->raws, poll->raw_count, sizeof *poll->raws, raw_order);
+			return;
+		}
+}
+
+/* False with the reason when the pipeline did not take it. */
+static bool feed(struct poll *poll, struct hd_worker *w)
+{
+	struct hd_collect *c = poll->collect;
+	struct hydro_error err = {.struct_size = sizeof err};
+	struct hd_collect_feed how = {
+		.mode = poll->bits & POLL_SLICED ? HD_COLLECT_BACKFILL : HD_COLLECT_LIVE,
+		.source = poll->number,
+		.received_ns = poll->received_ns,
+	};
+	sort_raws(poll);
+	int rc = c->ops.feed(c->ops.arg, w, poll->index, poll->raws, poll->raw_count, &how, &err);
+	poll->raw_count = 0;
+	if (rc != HYDRO_OK)
+		(void)snprintf(poll->reason, sizeof poll->reason, "pipeline: %.180s", err.text);
+	return rc == HYDRO_OK;
+}
+
+/* ---- parse ---- */
+
+static void parse(struct poll *poll, hydro_outcome *outcome)
+{
+	struct hd_collect *c = poll->collect;
+	const struct hd_collect_provider *provider = &provider_of(poll->account)->config;
+	hydro_poll view;
+	poll_fill(poll, &view);
+	hydro_http_response response = {sizeof response, poll->status, poll->body.data ? poll->body.data : "", poll->body.len,
+					poll->content_type, poll->received_ms, poll->retry_after_ms};
+	hydro_emit emit = {.struct_size = sizeof emit, .ctx = poll, .raw = emit_raw, .raw_for = emit_raw_for};
+	struct hydro_error err = {.struct_size = sizeof err};
+	if (c->ops.enter)
+		c->ops.enter(c->ops.arg, provider->crumb, poll->point->id.bytes);
+	int32_t rc = provider->ops->parse(provider->instance, &view, &response, &emit, outcome, &err);
+	if (c->ops.leave)
+		c->ops.leave(c->ops.arg);
+	poll->reason[0] = '\0';
+	if (rc != HYDRO_OK)
+		outcome->status = HYDRO_PART_FAILED;
+	if (outcome->status < HYDRO_PART_DATA || outcome->status > HYDRO_PART_FAILED ||
+	    outcome->continuation_len > HYDRO_CONTINUATION_BYTES) {
+		outcome->status = HYDRO_PART_FAILED;
+		(void)snprintf(poll->reason, sizeof poll->reason, "the provider's outcome is not valid");
+	} else if (outcome->status == HYDRO_PART_FAILED) {
+		(void)snprintf(poll->reason, sizeof poll->reason, "%.190s", err.text[0] ? err.text : "failed without a reason");
+	}
+}
+
+/* A chain of pages must move: another continuation, or newer data. */
+static void chain_check(struct poll *poll, hydro_outcome *outcome, int64_t newest_before_ms)
+{
+	bool same = outcome->continuation_len == poll->continuation_len &&
+		    memcmp(outcome->continuation, poll->continuation, poll->continuation_len) == 0;
+	if (same && poll->page_newest_ms <= newest_before_ms) {
+		outcome->status = HYDRO_PART_FAILED;
+		poll->stopped = true;
+		(void)snprintf(poll->reason, sizeof poll->reason, "no progress: neither continuation nor newest time moved");
+		return;
+	}
+	if (poll->pages + 1 >= poll->collect->config.pages_max) {
+		outcome->status = HYDRO_PART_FAILED;
+		poll->stopped = true;
+		(void)snprintf(poll->reason, sizeof poll->reason, "no end after %u pages", poll->collect->config.pages_max);
+		return;
+	}
+	memcpy(poll->continuation, outcome->continuation, outcome->continuation_len);
+	poll->continuation_len = outcome->continuation_len;
+}
+
+void answer_parse(void *arg, struct hd_worker *w)
+{
+	struct poll *poll = arg;
+	struct hd_collect *c = poll->collect;
+	hydro_outcome outcome = {.struct_size = sizeof outcome};
+	uint32_t raws_before = poll->raw_count;
+	int64_t newest_before_ms = poll->page_newest_ms;
+	if (poll->bits & POLL_SLICED && !(poll->bits & POLL_HOLDING) && c->ops.hold && !poll->dry) {
+		c->ops.hold(c->ops.arg, w, poll->index);
+		poll->bits |= POLL_HOLDING;
+	}
+	parse(poll, &outcome);
+	/* A failure never becomes a value: what a page that failed had emitted is dropped. */
+	if (outcome.status == HYDRO_PART_FAILED || outcome.status == HYDRO_PART_UNAUTHORIZED) {
+		poll->raws_total -= poll->raw_count - raws_before;
+		poll->raw_count = raws_before;
+	}
+	if (outcome.status == HYDRO_PART_MORE)
+		chain_check(poll, &outcome, newest_before_ms);
+	poll->verdict = outcome.status;
+	bool whole = (outcome.status == HYDRO_PART_DATA || outcome.status == HYDRO_PART_NO_DATA) && poll->failed == 0 &&
+		     poll->todo == 1u << poll->part;
+	if (!poll->dry && poll->raw_count > 0 && (whole || poll->raw_count >= HD_COLLECT_RAWS_MAX)) {
+		if (!feed(poll, w))
+			poll->verdict = HYDRO_PART_FAILED;
+		if (whole)
+			poll->bits |= POLL_FED;
+	}
+	poll->job.run = poll_judged;
+	hd_net_post(c->config.net, &poll->job);
+}
+
+static void fed(struct hd_net_job *job)
+{
+	struct poll *poll = (struct poll *)(void *)job;
+	errand_back(poll->collect);
+	if (poll->verdict == HYDRO_PART_FAILED && !poll->failed) {
+		poll->failed = 1;
+		health_failure(provider_of(poll->account), poll, 0, poll->status, poll->reason);
+	}
+	poll_over(poll);
+}
+
+void answer_feed(void *arg, struct hd_worker *w)
+{
+	struct poll *poll = arg;
+	struct hd_collect *c = poll->collect;
+	poll->verdict = HYDRO_PART_DATA;
+	if (poll->raw_count > 0 && !poll->dry && !feed(poll, w))
+		poll->verdict = HYDRO_PART_FAILED;
+	bool last = poll->failed || poll->to_ms >= poll->end_ms;
+	if (poll->bits & POLL_HOLDING && last) {
+		if (c->ops.release)
+			c->ops.release(c->ops.arg, w, poll->index);
+		poll->bits &= ~POLL_HOLDING;
+	}
+	poll->job.run = fed;
+	hd_net_post(c->config.net, &poll->job);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "check.h"
+
+#include "base/clock.h"
+#include "collect/fake.h"
+
+#include <string.h>
+
+#define HOUR_MS INT64_C(3600000)
+
+Test(history, an_outage_of_six_hours_is_filled_with_the_loggers_own_times)
+{
+	struct fake *f = fake_new();
+	for (int i = 0; i < 6; i++)
+		fake_point(f, 300, 0);
+	fake_open(f);
+	fake_run(f, 600000, 1000);
+	uint64_t rows = f->rows[3];
+	f->down = true;
+	fake_run(f, 6 * HOUR_MS, 5000);
+	cr_assert_eq(f->rows[3], rows, "nothing is invented");
+	f->down = false;
+	fake_run(f, 1200000, 5000);
+	int64_t newest = fake_now() / f->reading_ms * f->reading_ms;
+	for (uint32_t i = 0; i < 6; i++) {
+		cr_assert_geq(f->newest_ms[i], newest - 300000);
+		cr_assert_geq(f->rows[i] - rows, 6 * 60 + 10, "point %u has %u", i, (unsigned)f->rows[i]);
+	}
+	cr_assert_gt(fake_counters(f).gaps, 0);
+	fake_free(f);
+}
+
+Test(history, a_long_gap_is_filled_slice_by_slice_oldest_first)
+{
+	struct fake *f = fake_new();
+	uint32_t p = fake_point(f, 300, 0), other = fake_point(f, 300, 0);
+	f->newest_ms[p] -= 30 * HOUR_MS;
+	int64_t gap_from = f->newest_ms[p];
+	fake_open(f);
+	fake_run(f, 310000, 1000);
+	cr_assert_eq(f->rows[p], (uint64_t)((f->newest_ms[p] - gap_from) / f->reading_ms), "no row is missing, none comes twice");
+	int64_t last = gap_from;
+	uint32_t slices = 0;
+	for (uint32_t i = 0; i < f->feed_count; i++) {
+		if (f->feeds[i].point != p)
+			continue;
+		cr_assert_eq(f->feeds[i].first_ms, last + f->reading_ms, "in order, without holes");
+		cr_assert(f->feeds[i].sorted);
+		last = f->feeds[i].last_ms;
+		slices += f->feeds[i].mode == HD_COLLECT_BACKFILL;
+	}
+	cr_assert_eq(slices, 6);
+	cr_assert_eq(fake_counters(f).slices, 5);
+	cr_assert_eq(f->holds, 1);
+	cr_assert_eq(f->releases, 1);
+	cr_assert_geq(f->newest_ms[other], fake_now() - 360000);
+	fake_free(f);
+}
+
+Test(history, gaps_take_no_more_than_their_share_of_an_account)
+{
+	struct fake *f = fake_new();
+	for (uint32_t i = 0; i < 16; i++)
+		f->newest_ms[fake_point(f, 300, 0)] -= i < 8 ? 30 * HOUR_MS : 0;
+	f->provider.concurrency = 8;
+	fake_open(f);
+	f->hold_replies = true;
+	fake_run(f, 300000, 1000);
+	uint32_t backfills = 0, live = 0;
+	for (uint32_t i = 0; i < f->request_count; i++) {
+		bool gap = f->requests[i].to_ms - f->requests[i].from_ms > HOUR_MS;
+		backfills += gap;
+		live += !gap;
+	}
+	cr_assert_eq(backfills, 2, "%u", backfills);
+	cr_assert_eq(live, 6);
+	f->hold_replies = false;
+	fake_run(f, 600000, 1000);
+	for (uint32_t i = 0; i < 16; i++)
+		cr_assert_geq(f->newest_ms[i], fake_now() - 360000);
+	fake_free(f);
+}
+
+Test(history, a_slice_that_fails_is_asked_again_before_newer_ones)
+{
+	struct fake *f = fake_new();
+	uint32_t p = fake_point(f, 300, 0);
+	f->newest_ms[p] -= 30 * HOUR_MS;
+	int64_t gap_from = f->newest_ms[p];
+	fake_open(f);
+	f->hold_replies = true;
+	while (f->request_count == 0)
+		fake_run(f, 1000, 1000);
+	f->down = true;
+	f->hold_replies = false;
+	fake_pump(f);
+	cr_assert_eq(f->feed_count, 0);
+	f->down = false;
+	fake_run(f, 600000, 1000);
+	cr_assert_eq(f->feeds[0].first_ms, gap_from + f->reading_ms);
+	cr_assert_eq(f->rows[p], (uint64_t)((f->newest_ms[p] - gap_from) / f->reading_ms));
+	cr_assert_eq(f->holds, f->releases);
+	fake_free(f);
+}
+
+Test(history, a_silent_logger_is_asked_in_one_request_and_its_late_data_is_taken)
+{
+	struct fake *f = fake_new();
+	uint32_t p = fake_point(f, 300, 0);
+	int64_t last = f->newest_ms[p];
+	f->silent_from_ms = last + 1;
+	f->silent_to_ms = INT64_MAX;
+	fake_open(f);
+	fake_run(f, 20 * HOUR_MS, 10000);
+	cr_assert_eq(f->feed_count, 0);
+	uint32_t before = f->request_count;
+	fake_run(f, 300000, 10000);
+	cr_assert_eq(fake_polls(f, before), 1, "no slices for what is known to be silent");
+	cr_assert_eq(f->requests[before].from_ms, last + 1);
+	/* Its buffer arrives. */
+	f->silent_to_ms = 0;
+	fake_run(f, 300000, 10000);
+	cr_assert_eq(f->feeds[0].first_ms, last + f->reading_ms);
+	cr_assert_eq(f->rows[p], (uint64_t)((f->newest_ms[p] - last) / f->reading_ms));
+	fake_free(f);
+}
+
+Test(history, a_point_without_readings_begins_at_its_start)
+{
+	struct fake *f = fake_new();
+	uint32_t p = fake_point(f, 300, 0);
+	f->newest_ms[p] = 0;
+	fake_open(f);
+	int64_t opened = fake_now();
+	fake_run(f, 300000, 1000);
+	cr_assert_geq(f->requests[0].from_ms, opened - HOUR_MS);
+	cr_assert_leq(f->requests[0].from_ms, fake_now() - HOUR_MS);
+	cr_assert_eq(f->requests[0].mode, HYDRO_POLL_HISTORY);
+	fake_free(f);
+}
+
+Test(history, a_little_of_the_past_is_asked_again_now_and_then)
+{
+	struct fake *f = fake_new();
+	f->config.overlap_ms = 600000;
+	fake_point(f, 60, 0);
+	fake_open(f);
+	fake_run(f, HOUR_MS, 1000);
+	uint32_t deep = 0;
+	for (uint32_t i = 1; i < f->request_count; i++)
+		deep += f->requests[i].to_ms - f->requests[i].from_ms >= 600000;
+	cr_assert(deep >= 5 && deep <= 7, "%u", deep);
+	cr_assert(f->request_count >= 59);
+	fake_free(f);
+}
+
+Test(history, a_logger_ahead_of_the_clock_is_asked_for_its_latest)
+{
+	struct fake *f = fake_new();
+	uint32_t p = fake_point(f, 60, 0);
+	f->newest_ms[p] = fake_now() + HOUR_MS;
+	fake_open(f);
+	fake_run(f, 60000, 1000);
+	cr_assert_eq(f->requests[0].mode, HYDRO_POLL_LATEST);
+	fake_free(f);
+}
