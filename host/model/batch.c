@@ -72,6 +72,28 @@ struct hd_sample *hd_batch_reserve(struct hd_batch *batch, const struct hd_sampl
 	return added;
 }
 
+bool hd_batch_extend(struct hd_batch *batch, uint32_t i, const struct hd_value *values, uint32_t value_count, const struct hd_flag *flags,
+		     uint32_t flag_count)
+{
+	struct hd_sample *sample = &batch->samples[i];
+	HD_ASSERT(i < batch->count && !sample->value_count && !sample->flag_count);
+	uint32_t value_bytes = value_count * (uint32_t)sizeof *values;
+	uint32_t need = (value_bytes + flag_count * (uint32_t)sizeof *flags + 15u) & ~15u;
+	if (batch->arena_bytes - batch->arena_used < need)
+		return false;
+	uint8_t *at = batch->arena + batch->arena_used;
+	batch->arena_used += need;
+	if (value_count)
+		memcpy(at, values, value_bytes);
+	if (flag_count)
+		memcpy(at + value_bytes, flags, flag_count * sizeof *flags);
+	sample->values = value_count ? (const struct hd_value *)(const void *)at : NULL;
+	sample->flags = flag_count ? (const struct hd_flag *)(const void *)(at + value_bytes) : NULL;
+	sample->value_count = (uint8_t)value_count;
+	sample->flag_count = (uint8_t)flag_count;
+	return true;
+}
+
 struct hd_sample *hd_batch_add(struct hd_batch *batch, const struct hd_sample *sample)
 {
 	struct hd_value *raws, *values;

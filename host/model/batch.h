@@ -52,6 +52,9 @@ static inline bool hd_batch_has_room(const struct hd_batch *batch)
  */
 struct hd_sample *hd_batch_reserve(struct hd_batch *batch, const struct hd_sample *sample, struct hd_value **ret_raws,
 				   struct hd_value **ret_values, struct hd_flag **ret_flags);
+/* Gives sample `i`, which has none yet, values and flags; false when they do not fit. [owner] */
+bool hd_batch_extend(struct hd_batch *batch, uint32_t i, const struct hd_value *values, uint32_t value_count, const struct hd_flag *flags,
+		     uint32_t flag_count);
 /* Adds a copy of `sample` with its arrays; NULL when it does not fit. [owner] */
 struct hd_sample *hd_batch_add(struct hd_batch *batch, const struct hd_sample *sample);
 

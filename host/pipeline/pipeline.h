@@ -23,6 +23,7 @@ struct hd_pipeline;
 struct hd_worker;
 struct hd_latest;
 struct hd_plans;
+struct hd_shapes;
 struct hd_mview;
 struct hd_lua_fault;
 struct hd_script;
@@ -76,7 +77,10 @@ struct hd_pipeline_config {
 int hd_pipeline_open(const struct hd_pipeline_config *config, struct hd_pipeline **ret, struct hydro_error *err);
 /* No more jobs are taken; returns when all that were posted are done and handed to the journal, or HYDRO_E_TIMEOUT. [control] */
 int hd_pipeline_drain(struct hd_pipeline *pipeline, int64_t timeout_ms, struct hydro_error *err);
-/* Drains, writes the last state, stops the workers. The journal must still be open; batches under way come back to nothing. [control] */
+/*
+ * Drains if that was not done, frees all. All batches must be back: synced, or released by hd_journal_close; so call
+ * hd_pipeline_drain, hd_journal_close, hd_pipeline_close in this order. [control]
+ */
 void hd_pipeline_close(struct hd_pipeline **pipeline);
 
 uint32_t hd_pipeline_workers(const struct hd_pipeline *pipeline);
@@ -129,6 +133,8 @@ int64_t hd_pipeline_newest(struct hd_pipeline *pipeline, uint32_t point);
  * journal's `synced`. [journal] */
 void hd_pipeline_synced(void *arg, struct hd_batch *batch);
 struct hd_latest *hd_pipeline_latest(struct hd_pipeline *pipeline);
+/* For hd_plan_compile. [any] */
+struct hd_shapes *hd_pipeline_shapes(struct hd_pipeline *pipeline);
 
 struct hd_swap_report {
 	uint32_t points;       /* that got another plan */

@@ -54,3 +54,21 @@ Test(batch, a_full_batch_takes_no_more_and_recycles_with_its_memory)
 	cr_assert(hd_batch_has_room(batch));
 	hd_batch_free(&batch);
 }
+
+Test(batch, values_and_flags_may_come_later)
+{
+	struct hd_batch *batch = NULL;
+	cr_assert_eq(hd_batch_new(2, HD_BATCH_SAMPLE_BYTES_MAX, &batch), HYDRO_OK);
+	struct hd_value raw = {42, 5, 1}, value = {0.42, 3, 1};
+	struct hd_flag flag = {.metric = 3, .flag = 9};
+	struct hd_sample sample = {.raw_count = 1, .raws = &raw};
+	cr_assert_not_null(hd_batch_add(batch, &sample));
+	cr_assert(hd_batch_extend(batch, 0, &value, 1, &flag, 1));
+	cr_assert_eq(batch->samples[0].raws[0].value, 42.0);
+	cr_assert_eq(batch->samples[0].values[0].value, 0.42);
+	cr_assert_eq(batch->samples[0].flags[0].flag, 9);
+	batch->arena_used = batch->arena_bytes;
+	cr_assert_not_null(hd_batch_reserve(batch, &(struct hd_sample){.ts_ms = 1}, &(struct hd_value *){NULL}, &(struct hd_value *){NULL}, &(struct hd_flag *){NULL}));
+	cr_assert_not(hd_batch_extend(batch, 1, &value, 1, NULL, 0));
+	hd_batch_free(&batch);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipeline/inner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CLASS_BYTES 64u
+#define CLASSES 80u /* up to 5 KiB: params and state of the largest plan take more and are allocated alone */
+#define PAGE_BYTES (256u * 1024u)
+
+struct slab_page {
+	struct slab_page *next;
+	_Alignas(64) uint8_t data[PAGE_BYTES];
+};
+
+/* Memory for params and state: classes of 64 bytes, pages never given back before the end. */
+struct hd_slab {
+	void *free[CLASSES];
+	struct slab_page *pages;
+	uint32_t used; /* of the first page */
+};
+
+int hd_slab_new(struct hd_slab **ret)
+{
+	*ret = calloc(1, sizeof **ret);
+	return *ret ? HYDRO_OK : HYDRO_E_NOMEM;
+}
+
+void hd_slab_free(struct hd_slab **slab)
+{
+	if (!*slab)
+		return;
+	while ((*slab)->pages) {
+		struct slab_page *next = (*slab)->pages->next;
+		free((*slab)->pages);
+		(*slab)->pages = next;
+	}
+	free(*slab);
+	*slab = NULL;
+}
+
+void *hd_slab_take(struct hd_slab *slab, uint32_t bytes)
+{
+	uint32_t class = (bytes + CLASS_BYTES - 1) / CLASS_BYTES;
+	if (class == 0)
+		return slab; /* anything but NULL: there is nothing in it */
+	if (class >= CLASSES)
+		return aligned_alloc(CLASS_BYTES, (size_t)class * CLASS_BYTES);
+	if (slab->free[class]) {
+		void *data = slab->free[class];
+		memcpy(&slab->free[class], data, sizeof(void *));
+		return data;
+	}
+	uint32_t need = class * CLASS_BYTES;
+	if (!slab->pages || PAGE_BYTES - slab->used < need) {
+		struct slab_page *page = aligned_alloc(CLASS_BYTES, sizeof *page);
+		if (!page)
+			return NULL;
+		page->next = slab->pages;
+		slab->pages = page;
+		slab->used = 0;
+	}
+	void *data = slab->pages->data + slab->used;
+	slab->used += need;
+	return data;
+}
+
+void hd_slab_give(struct hd_slab *slab, void *data, uint32_t bytes)
+{
+	uint32_t class = (bytes + CLASS_BYTES - 1) / CLASS_BYTES;
+	if (!data || class == 0)
+		return;
+	if (class >= CLASSES) {
+		free(data);
+		return;
+	}
+	memcpy(data, &slab->free[class], sizeof(void *));
+	slab->free[class] = data;
+}
+
+struct hd_point_block *hd_pipeline_block(struct hd_pipeline *p, uint32_t point)
+{
+	struct hd_point_block *block = hd_pipeline_block_find(p, point);
+	if (block || point >= HD_POINTS_MAX)
+		return block;
+	(void)pthread_mutex_lock(&p->pages_lock);
+	if (!atomic_load_explicit(&p->pages[point / HD_PAGE_POINTS], memory_order_relaxed)) {
+		struct hd_point_block *page = aligned_alloc(64, HD_PAGE_POINTS * sizeof *page);
+		if (page)
+			memset(page, 0, HD_PAGE_POINTS * sizeof *page);
+		atomic_store_explicit(&p->pages[point / HD_PAGE_POINTS], page, memory_order_release);
+	}
+	(void)pthread_mutex_unlock(&p->pages_lock);
+	return hd_pipeline_block_find(p, point);
+}
+
+struct hd_point_extra *hd_block_extra(struct hd_point_block *block)
+{
+	if (!block->extra)
+		block->extra = calloc(1, sizeof *block->extra);
+	return block->extra;
+}
+
+static void take_config(struct hd_worker *w, struct hd_point_block *block, const struct hd_point *config)
+{
+	hd_point_unref(block->config);
+	block->config = config;
+	block->join_ms = config->join_ms;
+	/* Without a pipeline raw values pass as they are; with one that has no plan they are kept raw. */
+	struct hd_shape *pass = w->pipeline->pass;
+	bool passes = hd_point_pipeline(config)[0] == '\0';
+	if (passes && !block->shape) {
+		hd_shape_ref(pass);
+		block->shape = pass;
+		block->data = hd_slab_take(w->slab, 0);
+		block->data_bytes = 0;
+	} else if (!passes && block->shape == pass) {
+		hd_shape_unref(pass);
+		block->shape = NULL;
+	}
+}
+
+int hd_block_ready(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hydro_error *err)
+{
+	if (HD_UNLIKELY(w->swap != NULL))
+		hd_worker_swap_point(w, block, point);
+	if (HD_LIKELY(block->bits & HD_HOT_SEEN && block->config))
+		return HYDRO_OK;
+	const struct hd_point *config = hd_points_get(w->pipeline->config.points, point);
+	if (!config)
+		return hd_error_set(err, HYDRO_E_INVALID, "there is no point number %u", point);
+	block->bits |= HD_HOT_SEEN;
+	take_config(w, block, config);
+	return HYDRO_OK;
+}
+
+void hd_block_refresh(struct hd_worker *w, struct hd_point_block *block, uint32_t point)
+{
+	const struct hd_point *config = hd_points_get(w->pipeline->config.points, point);
+	if (config)
+		take_config(w, block, config);
+}
+
+void hd_state_migrate(const struct hd_shape *from, const uint8_t *from_state, const struct hd_shape *to, uint8_t *to_state, struct hd_swap_report *report)
+{
+	for (uint32_t i = 0; i < to->step_count; i++) {
+		const struct hd_step *now = &to->steps[i];
+		uint32_t bytes = now->kind == &hd_step_lua ? now->slot_count * (uint32_t)sizeof(double) : now->kind->state_bytes;
+		if (!bytes)
+			continue;
+		bool kept = false;
+		for (uint32_t k = 0; from && k < from->step_count && !kept; k++) {
+			const struct hd_step *old = &from->steps[k];
+			kept = old->identity == now->identity && old->kind == now->kind && old->slot_count == now->slot_count;
+			if (kept)
+				memcpy(to_state + now->state, from_state + old->state, bytes);
+		}
+		if (report)
+			kept ? report->states_kept++ : report->states_reset++;
+	}
+}
+
+int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, const struct hd_plan *plan, struct hd_swap_report *report)
+{
+	struct hd_shape *old = block->shape;
+	uint8_t *old_data = block->data;
+	uint32_t old_bytes = block->data_bytes;
+	if (plan) {
+		struct hd_shape *shape = plan->shape;
+		uint32_t param_bytes = shape->param_count * (uint32_t)sizeof(double);
+		uint8_t *data = hd_slab_take(w->slab, param_bytes + shape->state_bytes);
+		if (!data)
+			return HYDRO_E_NOMEM;
+		memcpy(data, plan->params, param_bytes);
+		hd_shape_state_init(shape, data + param_bytes);
+		hd_state_migrate(old, old ? hd_block_state(block) : NULL, shape, data + param_bytes, report);
+		hd_shape_ref(shape);
+		block->shape = shape;
+		block->data = data;
+		block->data_bytes = param_bytes + shape->state_bytes;
+	} else {
+		block->shape = NULL;
+		block->data = NULL;
+		block->data_bytes = 0;
+	}
+	block->undo = 0; /* of another layout */
+	if (block->extra)
+		memset(block->extra->strikes, 0, sizeof block->extra->strikes), block->extra->lua_off = 0;
+	if (old) {
+		hd_slab_give(w->slab, old_data, old_bytes);
+		hd_shape_unref(old);
+	}
+	return HYDRO_OK;
+}
+
+void hd_block_done(struct hd_worker *w, struct hd_point_block *block)
+{
+	if (block->shape) {
+		hd_slab_give(w->slab, block->data, block->data_bytes);
+		hd_shape_unref(block->shape);
+	}
+	if (block->extra)
+		free(block->extra->held);
+	free(block->extra);
+	hd_point_unref(block->config);
+	*block = (struct hd_point_block){0};
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps that judge a metric, or calm it: range, frozen, gap, rate_of_change, spike, dry, balance, dead_band, smooth; and what only names. */
+#include "pipeline/run.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SLOT(run, i, slot) ((run)->slots[(i) * (run)->shape->slot_count + (slot)])
+#define QUALITY(run, i, slot) ((run)->quality[(i) * (run)->shape->slot_count + (slot)])
+#define STATE(type, step, row) ((type *)(void *)((row)->state + (step)->state))
+/* Most of these look at one metric: rows that have it, with state only in their turn. */
+#define FOR_ROWS(run, i, step, skip_bits) \
+	for (uint32_t i = 0; i < (run)->count; i++) \
+		if (hd_run_has(&(run)->rows[i], (step)->in[0]) && !((run)->rows[i].bits & (skip_bits)))
+
+/* ---- range ---- */
+
+enum { P_MIN, P_MAX };
+enum { C_TOLERANCE, C_GRANTED };
+
+static void run_range(const struct hd_step *step, struct hd_run *run)
+{
+	double tolerance = isnan(step->consts[C_TOLERANCE]) ? 0 : step->consts[C_TOLERANCE];
+	uint32_t above = step->consts[C_GRANTED] > 0 ? HD_FLAG_ABOVE_GRANTED : HD_FLAG_OUT_OF_RANGE;
+	FOR_ROWS(run, i, step, 0)
+	{
+		const double *p = run->rows[i].params + step->param;
+		double x = SLOT(run, i, step->in[0]);
+		if (HD_UNLIKELY(x > p[P_MAX] + fabs(p[P_MAX]) * tolerance)) /* false for a bound that is NaN: none */
+			hd_run_flag(run, i, step->in[0], above, step->rule);
+		else if (HD_UNLIKELY(x < p[P_MIN]))
+			hd_run_flag(run, i, step->in[0], HD_FLAG_OUT_OF_RANGE, step->rule);
+	}
+}
+
+static int check_range(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
+{
+	if (!hd_spec_arg(spec, "min") && !hd_spec_arg(spec, "max"))
+		return hd_compile_fail(compile, spec, "max", NULL, err, "range needs `min`, `max` or both");
+	/* A maximum with a tolerance, on the flow, is the right granted. */
+	if (!hd_spec_arg(spec, "granted"))
+		step->consts[C_GRANTED] = hd_compile_metric(compile, step->in[0]) == HD_METRIC_FLOW && !isnan(step->consts[C_TOLERANCE]);
+	return HYDRO_OK;
+}
+
+static const struct hd_step_option range_options[] = {
+	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
+	{"min", HD_OPT_PARAM, HD_OPT_ABSENT, "", NULL, 0, 0, 0, "lowest good value"},
+	{"max", HD_OPT_PARAM, HD_OPT_ABSENT, "", NULL, 0, 0, 0, "highest good value"},
+	{"tolerance", HD_OPT_CONST, HD_OPT_ABSENT, "share", NULL, 0, 0, 10, "share of `max` by which it may be passed"},
+	{"granted", HD_OPT_BOOL, 0, "", NULL, 0, 0, 0, "`max` is the right granted: the flag is above_granted; so by itself for flow with a tolerance"},
+};
+
+/* ---- frozen ---- */
+
+enum { C_READINGS };
+
+struct frozen_state {
+	double last;
+	uint32_t equal; /* readings with the same value, 0 = none yet */
+	uint32_t reserved;
+};
+
+static void run_frozen(const struct hd_step *step, struct hd_run *run)
+{
+	uint32_t moving = step->in[1];
+	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
+	{
+		struct frozen_state *s = STATE(struct frozen_state, step, &run->rows[i]);
+		double x = SLOT(run, i, step->in[0]);
+		bool rests = moving != HD_SLOT_NONE && !(hd_run_has(&run->rows[i], moving) && SLOT(run, i, moving) > 0);
+		s->equal = s->equal && x == s->last && !rests ? s->equal + 1 : 1;
+		s->last = x;
+		if (HD_UNLIKELY((double)s->equal >= step->consts[C_READINGS]))
+			hd_run_flag(run, i, step->in[0], HD_FLAG_FROZEN, step->rule);
+	}
+}
+
+static int check_frozen(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
+{
+	/* A counter stands still with the pump: only while water flows is that an error. */
+	uint32_t metric = hd_compile_metric(compile, step->in[0]);
+	bool counts = metric == HD_METRIC_PULSES || strcmp(hd_compile_unit(compile, step->in[0]), "m3") == 0;
+	if (step->in[1] == HD_SLOT_NONE && counts && !hd_spec_arg(spec, "moving")) {
+		step->in[1] = hd_compile_slot(compile, spec, "moving", "flow", err);
+		return step->in[1] == HD_SLOT_NONE ? HYDRO_E_CONFIG : HYDRO_OK;
+	}
+	return HYDRO_OK;
+}
+
+static const struct hd_step_option frozen_options[] = {
+	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
+	{"moving", HD_OPT_INPUT, HD_OPT_ABSENT, "", NULL, 0, 0, 0, "only while this metric is above 0; for totals `flow` by itself"},
+	{"readings", HD_OPT_CONST, 0, "readings", NULL, 4, 2, 100000, "equal values that make it frozen"},
+};
+
+/* ---- gap, rate_of_change ---- */
+
+enum { C_LONGER };
+enum { P_PER_HOUR };
+
+struct previous_state {
+	double last;
+	int64_t last_ts;
+};
+
+static void run_gap(const struct hd_step *step, struct hd_run *run)
+{
+	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
+	{
+		struct previous_state *s = STATE(struct previous_state, step, &run->rows[i]);
+		if (s->last_ts && (double)(run->rows[i].ts_ms - s->last_ts) > step->consts[C_LONGER])
+			hd_run_flag(run, i, step->in[0], HD_FLAG_GAP, step->rule);
+		s->last_ts = run->rows[i].ts_ms;
+	}
+}
+
+static const struct hd_step_option gap_options[] = {
+	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
+	{"longer", HD_OPT_DURATION, 0, "", NULL, 2 * 3600000.0, 1000, 0, "time since its previous reading that is a gap"},
+};
+
+static void run_rate_of_change(const struct hd_step *step, struct hd_run *run)
+{
+	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
+	{
+		struct hd_row *row = &run->rows[i];
+		struct previous_state *s = STATE(struct previous_state, step, row);
+		double x = SLOT(run, i, step->in[0]);
+		double hours = (double)(row->ts_ms - s->last_ts) / 3600000.0;
+		if (s->last_ts && hours > 0 && fabs(x - s->last) > row->params[step->param + P_PER_HOUR] * hours)
+			hd_run_flag(run, i, step->in[0], HD_FLAG_RATE_OF_CHANGE, step->rule);
+		s->last = x;
+		s->last_ts = row->ts_ms;
+	}
+}
+
+static const struct hd_step_option change_options[] = {
+	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
+	{"per_hour", HD_OPT_PARAM, HD_OPT_REQUIRED, "", NULL, 0, 0, 1e300, "most it may change in an hour, in its unit"},
+};
+
+/* ---- spike ---- */
+
+#define HAMPEL_WINDOW 7u
+#define HAMPEL_MAD 1.4826 /* of the median absolute deviation, is the standard deviation of a normal series */
+
+enum { C_SIGMAS };
+enum { P_LEAST };
+
+struct hampel_state {
+	double last[HAMPEL_WINDOW];
+	uint32_t count;
+	uint32_t reserved;
+};
+
+static double median_of(double v[HAMPEL_WINDOW])
+{
+	for (uint32_t i = 1; i < HAMPEL_WINDOW; i++)
+		for (uint32_t k = i; k > 0 && v[k] < v[k - 1]; k--) {
+			double t = v[k];
+			v[k] = v[k - 1];
+			v[k - 1] = t;
+		}
+	return v[HAMPEL_WINDOW / 2];
+}
+
+static void run_spike(const struct hd_step *step, struct hd_run *run)
+{
+	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
+	{
+		struct hampel_state *s = STATE(struct hampel_state, step, &run->rows[i]);
+		double x = SLOT(run, i, step->in[0]), v[HAMPEL_WINDOW];
+		if (s->count >= HAMPEL_WINDOW) {
+			memcpy(v, s->last, sizeof v);
+			double median = median_of(v);
+			for (uint32_t k = 0; k < HAMPEL_WINDOW; k++)
+				v[k] = fabs(s->last[k] - median);
+			double limit = step->consts[C_SIGMAS] * HAMPEL_MAD * median_of(v);
+			if (fabs(x - median) > HD_MAX(limit, run->rows[i].params[step->param + P_LEAST]))
+				hd_run_flag(run, i, step->in[0], HD_FLAG_SPIKE, step->rule);
+		}
+		s->last[s->count % HAMPEL_WINDOW] = x;
+		s->count = s->count + 1 < 2 * HAMPEL_WINDOW ? s->count + 1 : HAMPEL_WINDOW; /* keeps its place in the ring */
+	}
+}
+
+static const struct hd_step_option spike_options[] = {
+	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
+	{"sigmas", HD_OPT_CONST, 0, "", NULL, 4, 0.5, 100, "distance from the median of the seven readings before, in their robust deviation"},
+	{"least", HD_OPT_PARAM, HD_OPT_REQUIRED, "", NULL, 0, 0, 1e300, "a smaller distance is no spike, in its unit"},
+};
+
+/* ---- dry ---- */
+
+static void run_dry(const struct hd_step *step, struct hd_run *run)
+{
+	FOR_ROWS(run, i, step, 0)
+	if (hd_run_has(&run->rows[i], step->in[1]) && SLOT(run, i, step->in[0]) > 0 && SLOT(run, i, step->in[1]) <= run->rows[i].params[step->param])
+		hd_run_flag(run, i, step->in[1], HD_FLAG_PUMPING_DRY, step->rule);
+}
+
+static const struct hd_step_option dry_options[] = {
+	{"flow", HD_OPT_INPUT, 0, "l/s", "flow", 0, 0, 0, "the flow"},
+	{"level", HD_OPT_INPUT, 0, "m", "level", 0, 0, 0, "water above the sensor"},
+	{"min", HD_OPT_PARAM, 0, "m", NULL, 0, 0, 0, "level up to which there is no water"},
+};
+
+/* ---- balance ---- */
+
+enum { C_WINDOW, C_SHARE };
+
+struct balance_state {
+	double litres;     /* ∫flow since start */
+	double start_m3;
+	double flow;       /* the last one */
+	int64_t start_ts, last_ts;
+};
+
+static void run_balance(const struct hd_step *step, struct hd_run *run)
+{
+	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
+	{
+		struct hd_row *row = &run->rows[i];
+		if (!hd_run_has(row, step->in[1]))
+			continue;
+		struct balance_state *s = STATE(struct balance_state, step, row);
+		double flow = SLOT(run, i, step->in[0]), m3 = SLOT(run, i, step->in[1]);
+		if (s->start_ts)
+			s->litres += (flow + s->flow) / 2 * (double)(row->ts_ms - s->last_ts) / 1000.0;
+		s->flow = flow;
+		s->last_ts = row->ts_ms;
+		if (s->start_ts && (double)(row->ts_ms - s->start_ts) < step->consts[C_WINDOW])
+			continue;
+		double counted = (m3 - s->start_m3) * 1000.0;
+		double scale = HD_MAX(fabs(counted), fabs(s->litres));
+		if (s->start_ts && fabs(counted - s->litres) > step->consts[C_SHARE] * scale)
+			hd_run_flag(run, i, step->in[0], HD_FLAG_BALANCE, step->rule);
+		s->start_ts = row->ts_ms;
+		s->start_m3 = m3;
+		s->litres = 0;
+	}
+}
+
+static const struct hd_step_option balance_options[] = {
+	{"flow", HD_OPT_INPUT, 0, "l/s", "flow", 0, 0, 0, "a measured flow"},
+	{"total", HD_OPT_INPUT, 0, "m3", "total", 0, 0, 0, "a counted total"},
+	{"window", HD_OPT_DURATION, 0, "", NULL, 24 * 3600000.0, 60000, 0, "time over which both are compared"},
+	{"tolerance", HD_OPT_CONST, 0, "share", NULL, 0.1, 0, 10, "share of the larger by which they may differ"},
+};
+
+/* ---- dead_band, smooth ---- */
+
+struct held_state {
+	double held;
+	uint64_t known;
+};
+
+static void run_dead_band(const struct hd_step *step, struct hd_run *run)
+{
+	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
+	{
+		struct held_state *s = STATE(struct held_state, step, &run->rows[i]);
+		double x = SLOT(run, i, step->in[0]);
+		if (!s->known || fabs(x - s->held) > run->rows[i].params[step->param])
+			s->held = x;
+		s->known = 1;
+		hd_run_set(run, i, step->out[0], s->held, QUALITY(run, i, step->in[0]));
+	}
+}
+
+static void run_smooth(const struct hd_step *step, struct hd_run *run)
+{
+	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
+	{
+		struct held_state *s = STATE(struct held_state, step, &run->rows[i]);
+		double x = SLOT(run, i, step->in[0]);
+		s->held = s->known ? s->held + step->consts[0] * (x - s->held) : x;
+		s->known = 1;
+		hd_run_set(run, i, step->out[0], s->held, QUALITY(run, i, step->in[0]));
+	}
+}
+
+static const struct hd_step_option dead_band_options[] = {
+	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
+	{"to", HD_OPT_OUTPUT, HD_OPT_REQUIRED, "", NULL, 0, 0, 0, "the result; what was read stays beside it"},
+	{"band", HD_OPT_PARAM, HD_OPT_REQUIRED, "", NULL, 0, 0, 1e300, "smaller changes are not followed"},
+};
+
+static const struct hd_step_option smooth_options[] = {
+	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
+	{"to", HD_OPT_OUTPUT, HD_OPT_REQUIRED, "", NULL, 0, 0, 0, "the result; what was read stays beside it"},
+	{"weight", HD_OPT_CONST, 0, "share", NULL, 0.3, 0.0001, 1, "of a new reading"},
+};
+
+/* ---- to, detect, file ---- */
+
+static int check_to(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
+{
+	(void)step;
+	const struct hd_spec_arg *arg = hd_spec_arg(spec, "");
+	arg = arg ? arg : hd_spec_arg(spec, "sinks");
+	for (uint32_t i = 0; arg && i < arg->count; i++) {
+		const char *name = arg->type == HD_ARG_TEXTS ? arg->texts[i] : arg->text, *nearest = NULL;
+		if (!name)
+			return hd_compile_fail(compile, spec, "sinks", NULL, err, "`to` takes names of sinks");
+		if (!hd_compile_sink_known(compile, name, &nearest))
+			return hd_compile_fail(compile, spec, name, nearest, err, "there is no sink `%s`", name);
+		hd_compile_add_sink(compile);
+	}
+	return HYDRO_OK;
+}
+
+static const struct hd_step_option to_options[] = {
+	{"sinks", HD_OPT_NAMES, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "names of sinks"},
+};
+
+#define QUALITY_STEP(name_, doc_, formula_, state_, flags_, options_, bits_, bytes_, run_, check_) \
+	{.name = name_, .doc = doc_, .formula = formula_, .state = state_, .flags = flags_, .options = options_, \
+	 .option_count = HD_ARRAY_LEN(options_), .bits = bits_, .state_bytes = bytes_, .state_version = 1, .run = run_, .check = check_}
+
+const struct hd_step_kind hd_steps_quality[] = {
+	QUALITY_STEP("range", "Flags what is out of bounds; the value stays as read.", "x < min, x > max × (1 + tolerance)", "",
+		     "out_of_range above_granted", range_options, 0, 0, run_range, check_range),
+	QUALITY_STEP("frozen", "Flags a value that does not move.", "n equal readings", "last value, how often", "frozen", frozen_options, HD_STEP_STATEFUL,
+		     sizeof(struct frozen_state), run_frozen, check_frozen),
+	QUALITY_STEP("gap", "Flags the first reading after a gap.", "Δt > longer", "last time", "gap", gap_options, HD_STEP_STATEFUL,
+		     sizeof(struct previous_state), run_gap, NULL),
+	QUALITY_STEP("rate_of_change", "Flags a fast change.", "|Δx| > per_hour × Δt", "last value and its time", "rate_of_change", change_options,
+		     HD_STEP_STATEFUL, sizeof(struct previous_state), run_rate_of_change, NULL),
+	QUALITY_STEP("spike", "Flags what is far from the readings before (Hampel).", "|x − median7| > max(sigmas × 1.4826 × MAD7, least)",
+		     "the last seven values", "spike", spike_options, HD_STEP_STATEFUL, sizeof(struct hampel_state), run_spike, NULL),
+	QUALITY_STEP("dry", "Flags pumping without water above the sensor.", "flow > 0 and level <= min", "", "pumping_dry", dry_options, 0, 0, run_dry, NULL),
+	QUALITY_STEP("balance", "Flags flow and total that disagree.", "|∫flow dt − Δtotal| > tolerance × the larger, per window",
+		     "integral, start of the window", "balance", balance_options, HD_STEP_STATEFUL, sizeof(struct balance_state), run_balance, NULL),
+	QUALITY_STEP("dead_band", "A copy that follows only larger changes.", "held while |x − held| <= band", "held value", "", dead_band_options,
+		     HD_STEP_STATEFUL, sizeof(struct held_state), run_dead_band, NULL),
+	QUALITY_STEP("smooth", "A calmed copy (exponential).", "s += weight × (x − s)", "the smoothed value", "", smooth_options, HD_STEP_STATEFUL,
+		     sizeof(struct held_state), run_smooth, NULL),
+	QUALITY_STEP("to", "Names the sinks that get the measurement.", "", "", "", to_options, HD_STEP_NO_CODE, 0, NULL, check_to),
+	{.name = "detect", .doc = "A detector plugin's judgement.", .formula = "", .state = "the plugin's", .flags = "anomaly unannotated", .bits = HD_STEP_NOT_YET},
+	{.name = "file", .doc = "Files the measurement with the regulator.", .formula = "", .state = "", .flags = "", .bits = HD_STEP_NOT_YET},
+};
+const uint32_t hd_steps_quality_count = HD_ARRAY_LEN(hd_steps_quality);
