@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 1990-01-01 … 2100-01-01, what the host takes as a logger's time. */
+#define TS_MIN_MS 631152000000.0
+#define TS_MAX_MS 4102444800000.0
+
 /* The rows of the descriptor; the enum gives each its index. */
 enum { OPT_BASE_URL, OPT_API_KEY, OPT_DEVICE_TOKEN, OPT_KEYS, OPT_COUNT };
 
@@ -93,7 +97,8 @@ static int read_row(const cJSON *row, const hydro_poll *poll, hydro_raw *ret, in
 	const cJSON *ts = cJSON_GetObjectItemCaseSensitive(row, "ts");
 	const cJSON *values = cJSON_GetObjectItemCaseSensitive(row, "values");
 	const hydro_option_value *keys = hydro_option_at(poll->point, OPT_KEYS);
-	if (!cJSON_IsNumber(ts) || !cJSON_IsObject(values) || !(fabs(ts->valuedouble) < 1e15))
+	/* What the host would not take is refused before anything is emitted. */
+	if (!cJSON_IsNumber(ts) || !cJSON_IsObject(values) || !(ts->valuedouble >= TS_MIN_MS && ts->valuedouble < TS_MAX_MS))
 		return -1;
 	int count = 0;
 	for (uint32_t i = 0; i < keys->entry_count && count < max; i++) {
@@ -101,7 +106,7 @@ static int read_row(const cJSON *row, const hydro_poll *poll, hydro_raw *ret, in
 		const cJSON *value = cJSON_GetObjectItemCaseSensitive(values, entry->value);
 		if (!value || cJSON_IsNull(value))
 			continue;
-		if (!cJSON_IsNumber(value))
+		if (!cJSON_IsNumber(value) || !isfinite(value->valuedouble))
 			return -1;
 		ret[count++] = (hydro_raw){.ts_ms = (int64_t)ts->valuedouble, .value = value->valuedouble, .metric = entry->metric};
 	}
