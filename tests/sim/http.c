@@ -16,6 +16,7 @@
 #define BODY_MAX 1048576u
 #define STREAM_BLOCK 16384u
 #define HANG_TICK_MS 50
+#define IDLE_MAX_S 600u /* a half-closed connection would stay for ever */
 
 static const struct {
 	const char *prefix;
@@ -271,7 +272,7 @@ int sim_http_start(struct sim *sim, struct sim_http **ret, struct hydro_error *e
 	http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_SUPPRESS_DATE_NO_CLOCK,
 	                                0, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_THREAD_POOL_SIZE,
 	                                sim->config.threads > 1 ? sim->config.threads : 0u, MHD_OPTION_CONNECTION_LIMIT, sim->config.connections, MHD_OPTION_NOTIFY_COMPLETED,
-	                                on_completed, NULL, MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	                                on_completed, NULL, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_MAX_S, MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	                                (size_t)16384, MHD_OPTION_END);
 	int rc = http->daemon ? hd_thread_start(&http->reaper, HD_ROLE_ANY, "sim-reaper", reap, http, err)
 	                      : hd_error_errno(err, HYDRO_E_IO, errno, "cannot listen on 127.0.0.1:%u", sim->config.port);

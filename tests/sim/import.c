@@ -10,6 +10,7 @@
 
 #define BLOCK_BYTES 32768u
 #define PIPELINE "well"
+#define JSON_PAGE 100u
 
 static const struct {
 	const char *base;    /* of the service here */
@@ -19,18 +20,14 @@ static const struct {
 	[SIM_TWIN] = {"/twin/tdata/v1", "device", true},
 	[SIM_NETTRA] = {"/nettra/v2", "thing", false},
 	[SIM_NOVUS] = {"/novus", "device_token", false},
-	[SIM_JSON] = {"/json", "path", false},
+	[SIM_JSON] = {"/json", "token", false},
 };
 
 static void add_options(const struct sim *sim, const struct sim_point *p, struct hd_buf *out)
 {
 	char token[SIM_TOKEN_TEXT], key[SIM_KEY_TEXT];
 	sim_point_token(sim, p->provider, p->index, token);
-	if (p->provider == SIM_JSON)
-		(void)hd_buf_printf(out, "{\"path\":\"/devices/%s/latest\",\"history_path\":\"/devices/%s/readings?from={from_ms}&to={to_ms}&limit={limit}\"", token, token);
-	else
-		(void)hd_buf_printf(out, "{\"%s\":\"%s\"", providers[p->provider].secret, token);
-	(void)hd_buf_add_text(out, ",\"keys\":{");
+	(void)hd_buf_printf(out, "{\"%s\":\"%s\",\"keys\":{", providers[p->provider].secret, token);
 	for (uint32_t m = 0; m < SIM_METRICS; m++) {
 		sim_point_key(p, m, key);
 		(void)hd_buf_printf(out, "%s\"%s\":\"%s\"", m ? "," : "", sim_metric_names[m], key);
@@ -147,11 +144,24 @@ void sim_import_csv(struct sim_request *q, struct sim_answer *a)
 	a->type = "text/csv";
 }
 
+/* What the provider's plugin is to be told, beside the credentials. */
+static void add_instance(struct hd_buf *out, uint32_t provider, const char *host)
+{
+	const char *base = providers[provider].base;
+	if (provider == SIM_JSON)
+		(void)hd_buf_printf(out, "{\"url\":\"http://%s%s/devices/{token}/latest\","
+		                    "\"history_url\":\"http://%s%s/devices/{token}/readings?from={from}&to={to}&limit={limit}\",\"items\":\"readings\","
+		                    "\"ts\":\"time\",\"order\":\"asc\",\"page_limit\":%u}", host, base, host, base, JSON_PAGE);
+	else
+		(void)hd_buf_printf(out, "{\"base_url\":\"http://%s%s\"}", host, base);
+}
+
 void sim_import_accounts(struct sim_request *q, struct sim_answer *a)
 {
 	const char *host = sim_request_header(q, "Host");
 	char own[32];
 	(void)snprintf(own, sizeof own, "127.0.0.1:%u", q->sim->port);
+	host = host ? host : own;
 	a->status = 200;
 	(void)hd_buf_add_char(&a->body, '[');
 	for (uint32_t i = 0; i < q->sim->config.accounts * SIM_PROVIDERS; i++) {
@@ -160,8 +170,10 @@ void sim_import_accounts(struct sim_request *q, struct sim_answer *a)
 		sim_account_user(provider, account, name);
 		if (providers[provider].login)
 			sim_account_password(q->sim, provider, account, password);
-		(void)hd_buf_printf(&a->body, "%s{\"name\":\"%s\",\"provider\":\"%s\",\"base_url\":\"http://%s%s\",\"username\":\"%s\",\"password\":\"%s\"}", i ? ",\n" : "",
-		                    name, sim_service_names[provider], host ? host : own, providers[provider].base, providers[provider].login ? name : "", password);
+		(void)hd_buf_printf(&a->body, "%s{\"name\":\"%s\",\"provider\":\"%s\",\"base_url\":\"http://%s%s\",\"username\":\"%s\",\"password\":\"%s\",\"options\":", i ? ",\n" : "",
+		                    name, sim_service_names[provider], host, providers[provider].base, providers[provider].login ? name : "", password);
+		add_instance(&a->body, provider, host);
+		(void)hd_buf_add_char(&a->body, '}');
 	}
 	(void)hd_buf_add_char(&a->body, ']');
 }

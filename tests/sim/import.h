@@ -9,7 +9,7 @@
 void sim_import_add_json(const struct sim *sim, uint32_t index, struct hd_buf *out);
 /* All points as CSV, made while it is sent. */
 void sim_import_csv(struct sim_request *request, struct sim_answer *answer);
-/* The accounts as a JSON array, base URLs by the request's Host. */
+/* The accounts as a JSON array: credentials and the options of a plugin instance; URLs by the request's Host. */
 void sim_import_accounts(struct sim_request *request, struct sim_answer *answer);
 
 #endif

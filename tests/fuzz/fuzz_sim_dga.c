@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* The simulated regulator's POST bodies: refused with a sentence, or in the form that a GET can show again. */
+#include "dga_form.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	for (uint32_t kind = 0; kind < SIM_DGA_KINDS; kind++) {
+		struct sim_filing filing = {0};
+		struct hd_buf out = {0};
+		char why[96] = "";
+		bool good = sim_dga_read_body((const char *)data, size, kind, &filing, why, sizeof why);
+		if (good == (why[0] != '\0'))
+			abort();
+		if (good) {
+			sim_dga_print(&filing, &out);
+			if (out.failed || !sim_dga_is_rut(filing.user) || strlen(filing.date) != 10)
+				abort();
+		}
+		hd_buf_done(&out);
+	}
+	return 0;
+}
