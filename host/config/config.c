@@ -47,6 +47,7 @@ static const struct row rows[] = {
 	{"history.merge_after", TYPE_DURATION, AT(merge_after_ms), "1h", 0, 864e5, NULL, "sealed segments are merged into chunks after this time"},
 	{"pipelines.dir", TYPE_TEXT, AT(pipeline_dir), "/usr/share/hydrod/pipelines", 1, 4000, NULL, "folder of pipeline scripts"},
 	{"pipelines.watch", TYPE_BOOL, AT(pipeline_watch), "true", 0, 0, NULL, "reload a script when its file changes"},
+	{"pipelines.edit", TYPE_CHOICE, AT(pipeline_edit), "write", 0, 0, " write refuse ", "edits over REST are written to the folder, or refused where it comes from version control"},
 	{"pipelines.step_budget_us", TYPE_INTEGER, AT(step_budget_us), "2000", 100, 1e6, NULL, "CPU time of one call of a Lua step"},
 	{"pipelines.memory", TYPE_SIZE, AT(memory_per_state_bytes), "64MiB", 1 << 20, 4294967296.0, NULL, "memory of one Lua state"},
 	{"plugins.runner", TYPE_TEXT, AT(runner), "", 0, 4000, NULL, "path of hydro-runner; empty = beside hydrod"},

@@ -45,6 +45,7 @@ struct hd_config {
 	int64_t merge_after_ms;
 	const char *pipeline_dir;
 	bool pipeline_watch;
+	const char *pipeline_edit; /* "write" or "refuse" */
 	int64_t step_budget_us;
 	int64_t memory_per_state_bytes;
 	const char *runner;

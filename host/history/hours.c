@@ -26,6 +26,7 @@ static struct hd_aggregate *hours_add(struct history_hours *hours)
 		hours->hours = list;
 		hours->capacity = capacity;
 	}
+	hours->hours[hours->count] = (struct hd_aggregate){0};
 	return &hours->hours[hours->count++];
 }
 
@@ -68,8 +69,6 @@ int history_hours_of(const struct rowset *rows, struct history_hours *ret)
 					into = &ret->hours[k];
 			if (!into && !(into = hours_add(ret)))
 				return HYDRO_E_NOMEM;
-			if (into == &ret->hours[ret->count - 1] && into->count == 0)
-				*into = (struct hd_aggregate){0};
 			into->start_ms = hour;
 			into->metric = row->values[v].metric;
 			take_value(into, &row->values[v], row->ts_ms);

@@ -128,7 +128,7 @@ static int32_t read_rows(struct answer *a, answer_walk walk, void *ctx, struct r
 	return finish(a, paging == PAGES_MORE ? &next : NULL, rows->count);
 }
 
-int32_t answer_parse(struct answer *a, answer_walk walk, void *ctx)
+int32_t provider_answer_parse(struct answer *a, answer_walk walk, void *ctx)
 {
 	struct pages pages;
 	struct rows rows;

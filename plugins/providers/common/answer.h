@@ -33,7 +33,7 @@ typedef bool (*answer_walk)(void *ctx, struct json *j, struct rows *rows);
 __attribute__((format(printf, 3, 4))) int32_t answer_failed(struct answer *answer, int32_t code, const char *fmt, ...);
 
 /* The whole of `parse`: HTTP status, text, values, paging. */
-int32_t answer_parse(struct answer *answer, answer_walk walk, void *ctx);
+int32_t provider_answer_parse(struct answer *answer, answer_walk walk, void *ctx);
 
 /* The limit of rows to ask for: the host's where it is smaller than the instance's. */
 uint32_t answer_limit(const hydro_poll *poll, uint32_t page_limit);

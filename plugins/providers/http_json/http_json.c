@@ -289,7 +289,7 @@ static int32_t parse(void *instance, const hydro_poll *poll, const hydro_http_re
 	walk.end = single ? poll->part + 1 : walk.keys.count;
 	answer.limit = hj->page_limit ? answer_limit(poll, hj->page_limit) : 0;
 	answer.direction = hj->direction;
-	return answer_parse(&answer, mapping_walk_answer, &walk);
+	return provider_answer_parse(&answer, mapping_walk_answer, &walk);
 }
 
 #define TEXT(row, name, flag, value, line) \

@@ -155,7 +155,7 @@ static int32_t parse(void *instance, const hydro_poll *poll, const hydro_http_re
 	answer.rules = ANSWER_304_IS_NO_DATA | (nettra->not_found == NOT_FOUND_NO_DATA ? ANSWER_404_IS_NO_DATA : 0);
 	answer.limit = answer_limit(poll, nettra->page_limit);
 	answer.direction = PAGES_DOWN;
-	return answer_parse(&answer, walk_answer, &asked);
+	return provider_answer_parse(&answer, walk_answer, &asked);
 }
 
 static const hydro_option options[OPTION_COUNT] = {

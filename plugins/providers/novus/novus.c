@@ -188,7 +188,7 @@ static int32_t parse(void *instance, const hydro_poll *poll, const hydro_http_re
 	struct walk walk = {.variable = entry->value, .metric = entry->metric, .negative_is_status = novus->negative_is_status};
 	answer.limit = answer_limit(poll, novus->page_limit);
 	answer.direction = PAGES_UNKNOWN;
-	return answer_parse(&answer, walk_answer, &walk);
+	return provider_answer_parse(&answer, walk_answer, &walk);
 }
 
 static const hydro_option options[OPTION_COUNT] = {

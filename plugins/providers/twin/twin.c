@@ -194,7 +194,7 @@ static int32_t parse(void *instance, const hydro_poll *poll, const hydro_http_re
 	answer.limit = answer_limit(poll, twin->page_limit);
 	answer.direction = PAGES_UP;
 	part_range(twin, &walk.keys, poll->part, &walk.first, &walk.end);
-	return answer_parse(&answer, walk_answer, &walk);
+	return provider_answer_parse(&answer, walk_answer, &walk);
 }
 
 static const hydro_option options[TWIN_OPTION_COUNT] = {

@@ -119,7 +119,7 @@ Test(history, rows_are_the_same_before_and_after_the_merge_and_after_a_restart)
 	new_place(&p, NULL);
 	for (int i = 0; i < 72; i++)
 		for (uint32_t point = 0; point < 3; point++)
-			append(&p, point, START + i * HOUR, 0, 100 + i + point * 1000);
+			append(&p, point, START + i * HOUR, 0, 100.0 + i + point * 1000.0);
 	flush(&p);
 	for (int round = 0; round < 3; round++) {
 		struct seen all = query(&p, 1, START, START + 10 * DAY);
@@ -260,7 +260,7 @@ Test(history, hours_days_and_months_agree_with_the_rows_merged_or_not)
 	for (int round = 0; round < 2; round++) {
 		aggregate(&p, HD_PERIOD_HOUR, START + DAY, START + 2 * DAY, NULL, &all);
 		cr_assert_eq(all.count, 24);
-		cr_assert(all.rows[0].start_ms == START + DAY && all.rows[0].count == 4 && all.rows[0].min == 1096 && all.rows[0].max == 1099);
+		cr_assert(all.rows[0].start_ms == START + DAY && all.rows[0].count == 4 && all.rows[0].min == 1096 && all.rows[0].max == 1099, "round %d: %lld %u %g %g", round, (long long)(all.rows[0].start_ms - START), all.rows[0].count, all.rows[0].min, all.rows[0].max);
 		cr_assert_float_eq(all.rows[0].volume, 4, 1e-9);
 		aggregate(&p, HD_PERIOD_DAY, START + DAY, START + 3 * DAY, santiago, &all);
 		cr_assert_eq(all.count, 3, "local days: the one of 1 January 00:00 UTC belongs to the day before");
