@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Plugins that need no more than a minor below this are no longer understood. Raised only while the major is 0, when a published
+ * prefix had to change (sdk/ABI.md, "Before 1.0"). */
+#define MINOR_OLDEST 1u
+
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
 /* Smallest tables of each kind: what ABI 0.1 cannot do without. Shorter ones come from no published header. */
@@ -102,6 +106,9 @@ static int check_head(const hydro_plugin *raw, uint32_t host_major, uint32_t hos
 	if (raw->abi_major != host_major)
 		return hd_error_set(err, HYDRO_E_ABI, "plugin is built for ABI major %u (needs %u.%u), this host offers %u.%u: rebuild it with this host's SDK",
 				    raw->abi_major, raw->abi_major, raw->abi_minor_needed, host_major, host_minor);
+	if (raw->abi_minor_needed < MINOR_OLDEST)
+		return hd_error_set(err, HYDRO_E_ABI, "plugin is built for ABI %u.%u, this host offers %u.%u and nothing below %u.%u: rebuild it with this host's SDK",
+				    raw->abi_major, raw->abi_minor_needed, host_major, host_minor, host_major, MINOR_OLDEST);
 	if (raw->abi_minor_needed > host_minor)
 		return hd_error_set(err, HYDRO_E_ABI, "plugin needs ABI %u.%u, this host offers %u.%u: a newer hydrod is needed",
 				    raw->abi_major, raw->abi_minor_needed, host_major, host_minor);
