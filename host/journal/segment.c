@@ -228,7 +228,7 @@ int segment_read_batch(struct hd_journal *journal, const struct segment *segment
 {
 	size_t len = (size_t)(end - offset), got = 0, body_len = 0;
 	hd_buf_clear(buf);
-	if (end < offset + BATCH_HEADER_BYTES || end > segment->file_bytes)
+	if (end < offset + BATCH_HEADER_BYTES || end > HD_JOURNAL_SEGMENT_BYTES_MAX)
 		return hd_error_set(err, HYDRO_E_CORRUPT, "the index of segment %016" PRIx64 " does not check", segment->header.id);
 	if (!hd_buf_reserve(buf, len))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a batch of %zu bytes", len);
