@@ -37,6 +37,7 @@ struct hd_collect_provider {
 	const char *name;                 /* what points call it */
 	const hydro_provider_ops *ops;    /* this build's size; functions that are not there are NULL */
 	void *instance;
+	void *owner;                      /* for ops.stop; opaque here */
 	const void *descriptor;           /* for ops.options; opaque here */
 	const hydro_option *rows;         /* of the descriptor, to know secrets; may be NULL */
 	uint32_t row_count;

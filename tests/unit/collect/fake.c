@@ -297,8 +297,12 @@ static int feed(void *arg, struct hd_worker *w, uint32_t point, const hydro_raw 
 		last = HD_MAX(last, raws[i].ts_ms);
 	}
 	f->newest_ms[point] = last;
-	if (how->synced)
+	if (how->synced && f->hold_syncs) {
+		f->syncs[f->sync_count].synced = how->synced;
+		f->syncs[f->sync_count++].arg = how->arg;
+	} else if (how->synced) {
 		how->synced(how->arg, count, 0);
+	}
 	return HYDRO_OK;
 }
 

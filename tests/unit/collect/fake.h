@@ -64,7 +64,12 @@ struct fake {
 	uint32_t holds, releases, most_in_flight, in_flight;
 	char last_event[64];
 	/* control */
-	bool workers_full, hold_replies, refuse_feed;
+	bool workers_full, hold_replies, refuse_feed, hold_syncs;
+	struct {
+		void (*synced)(void *arg, uint32_t accepted, uint32_t dropped);
+		void *arg;
+	} syncs[256]; /* held back */
+	uint32_t sync_count;
 	bool (*idle)(struct fake *f);
 	/* insides */
 	struct fake_pending *pending, **pending_end;
