@@ -210,14 +210,17 @@ static int login_submit(struct login *login, struct hydro_error *err)
 void account_login(struct account *account, int64_t now_ms)
 {
 	struct hd_collect *c = account->collect;
-	if (account->logging_in || c->draining || now_ms < account->login_at_ms || !account->options)
+	if (account->logging_in || c->draining || now_ms < account->login_at_ms)
 		return;
+	if (!account->options) {
+		login_failed(account, HYDRO_E_CONFIG, account->problem, -1);
+		return;
+	}
 	struct login *login = calloc(1, sizeof *login);
 	if (!login)
 		return;
 	login->account = account;
-	login->options = account->options;
-	login->options->refs++;
+	login->options = options_ref(account->options);
 	login->retry_after_ms = -1;
 	account->logging_in = true;
 	c->busy++;

@@ -150,7 +150,7 @@ struct poll {
 	struct hd_collect *collect;
 	struct account *account;
 	const struct hd_point *point;
-	struct options *options;
+	struct options *options, *account_options;
 	struct token *token;
 	struct poll *next; /* send queue, pool */
 	struct errand errand;
@@ -319,6 +319,12 @@ void token_unref(struct token *token);
 struct options *options_point(struct hd_collect *c, const struct hd_point *point, uint32_t provider, struct hydro_error *err);
 struct options *options_make(struct hd_collect *c, uint32_t provider, uint32_t scope, const char *json, uint64_t version,
 			     struct hydro_error *err);
+static inline struct options *options_ref(struct options *options)
+{
+	if (options)
+		options->refs++;
+	return options;
+}
 void options_unref(struct hd_collect *c, struct options *options);
 int options_cache_init(struct hd_collect *c);
 void options_cache_done(struct hd_collect *c);

@@ -116,7 +116,7 @@ void dry_request(struct poll *poll, const hydro_http_request *request)
 	const struct hd_collect_provider *provider = &provider_of(poll->account)->config;
 	if (dry->secret_count == 0) {
 		secrets_of(dry, provider, poll->options->view, HYDRO_SCOPE_POINT);
-		secrets_of(dry, provider, poll->account->options->view, HYDRO_SCOPE_ACCOUNT);
+		secrets_of(dry, provider, poll->account_options->view, HYDRO_SCOPE_ACCOUNT);
 	}
 	if (poll->token)
 		secret_add(dry, poll->token->text);

@@ -61,6 +61,5 @@ struct options *options_point(struct hd_collect *c, const struct hd_point *point
 		c->cache[at] = o;
 		c->cache_index[at] = point->index;
 	}
-	o->refs++;
-	return o;
+	return options_ref(o);
 }

@@ -39,6 +39,7 @@ void poll_free(struct poll *poll)
 {
 	struct hd_collect *c = poll->collect;
 	options_unref(c, poll->options);
+	options_unref(c, poll->account_options);
 	token_unref(poll->token);
 	hd_point_unref(poll->point);
 	if (poll->body.cap > KEPT_BODY_BYTES)
@@ -67,7 +68,7 @@ void poll_fill(const struct poll *poll, hydro_poll *ret)
 {
 	*ret = (hydro_poll){
 		.struct_size = sizeof *ret, .mode = poll->mode, .part = poll->part, .from_ms = poll->from_ms, .to_ms = poll->to_ms,
-		.now_ms = poll->now_ms, .point = poll->options->view, .account = poll->account->options->view,
+		.now_ms = poll->now_ms, .point = poll->options->view, .account = poll->account_options->view,
 		.token = poll->token ? poll->token->text : "",
 		.continuation = poll->continuation_len ? poll->continuation : NULL, .continuation_len = poll->continuation_len,
 	};
@@ -109,8 +110,6 @@ static int poll_prepare(struct poll *poll, struct hydro_error *err)
 {
 	struct hd_collect *c = poll->collect;
 	const struct hd_collect_provider *provider = &provider_of(poll->account)->config;
-	if (!poll->account->options)
-		return hd_error_set(err, HYDRO_E_CONFIG, "account %u cannot be used", poll->account->id);
 	poll->options = options_point(c, poll->point, poll->account->provider, err);
 	if (!poll->options)
 		return err->code ? err->code : HYDRO_E_CONFIG;
@@ -178,9 +177,15 @@ void poll_send(struct poll *poll)
 	hydro_http_request request;
 	token_unref(poll->token);
 	poll->token = token_ref(poll->account->token);
+	options_unref(c, poll->account_options);
+	poll->account_options = options_ref(poll->account->options);
 	poll->errand.arg = poll;
 	poll->errand.worker = poll->worker;
-	int rc = poll->options ? HYDRO_OK : poll_prepare(poll, &err);
+	int rc = HYDRO_OK;
+	if (!poll->account_options)
+		rc = hd_error_set(&err, HYDRO_E_CONFIG, "%s", poll->account->problem);
+	else if (!poll->options)
+		rc = poll_prepare(poll, &err);
 	if (rc == HYDRO_OK)
 		rc = request_make(poll, &request, &err);
 	if (rc == HYDRO_OK) {
@@ -272,12 +277,14 @@ static void slice_next(struct poll *poll)
 	send_push(poll->account, poll, false);
 }
 
-/* Keeps the good parts in memory and asks the failed ones again, if there is time for it within the period. */
+/* Keeps the good parts in memory and asks the failed ones again, if there is time for it within the period. When all have
+ * failed there is nothing to keep: the entry's retry does. */
 static bool poll_rest(struct poll *poll)
 {
 	struct hd_collect *c = poll->collect;
 	struct entry *entry = &c->schedule.entries[poll->index];
-	if (poll->raw_count == 0 || c->draining || poll->bits & (POLL_DRY | POLL_SLICED | POLL_LAST_TRY) ||
+	bool all = __builtin_popcount(poll->failed) == (int)poll->parts;
+	if (all || c->draining || poll->bits & (POLL_DRY | POLL_SLICED | POLL_LAST_TRY) ||
 	    entry->bits & (ENTRY_CHANGED | ENTRY_NOW) || c->resting_count >= RESTING_MAX)
 		return false;
 	uint32_t failures = entry->failures;

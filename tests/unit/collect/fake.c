@@ -59,8 +59,9 @@ static int32_t login_parse(void *instance, const hydro_options *account, const h
 	if (response->status != 200)
 		return hydro_fail(err, HYDRO_E_IO, "HTTP %u", response->status);
 	unsigned life_s = 0;
-	char token[64] = "";
-	cr_assert_eq(sscanf(response->body, "%63s %u", token, &life_s), 2);
+	char token[64] = "", text[128];
+	(void)snprintf(text, sizeof text, "%.*s", (int)response->body_len, response->body);
+	cr_assert_eq(sscanf(text, "%63s %u", token, &life_s), 2);
 	ret->token_len = (uint32_t)snprintf(ret->token, sizeof ret->token, "%s", token);
 	ret->expires_at_ms = life_s ? response->received_ms + life_s * 1000 : 0;
 	return HYDRO_OK;

@@ -202,7 +202,7 @@ Test(poll, retries_double_within_the_period_and_ask_only_what_failed)
 	f->parts = 3;
 	f->serve = serve_failing_part;
 	f->config.circuit_failures = 1000;
-	fake_point(f, 600, 0);
+	f->newest_ms[fake_point(f, 600, 0)] -= 600000;
 	fake_open(f);
 	/* Up to its first poll, then one whole period. */
 	while (f->request_count == 0)
@@ -242,7 +242,7 @@ Test(poll, parts_that_were_good_wait_for_the_others_and_are_one_feed)
 	struct fake *f = fake_new();
 	f->parts = 3;
 	f->serve = serve_failing_part;
-	fake_point(f, 600, 0);
+	f->newest_ms[fake_point(f, 600, 0)] -= 600000;
 	fake_open(f);
 	while (f->request_count == 0)
 		fake_run(f, 1000, 1000);

@@ -101,9 +101,11 @@ static bool answer(void *arg, int fd, const char *text)
 	if (strncmp(text, "GET /cut", 8) == 0)
 		return false;
 	if (strncmp(text, "GET /big", 8) == 0) {
-		static char big[70001];
-		memset(big, 'x', sizeof big - 1);
-		return rawserver_answer(fd, 200, NULL, big);
+		char *big = calloc(1, 70001);
+		memset(big, 'x', 70000);
+		rawserver_answer(fd, 200, NULL, big);
+		free(big);
+		return true;
 	}
 	if (!strstr(text, "Authorization: Bearer " TOKEN))
 		return rawserver_answer(fd, 401, NULL, "");

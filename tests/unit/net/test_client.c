@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,9 +32,11 @@ static bool answer(void *arg, int fd, const char *request)
 	if (strncmp(request, "PUT /echo", 9) == 0)
 		return rawserver_answer(fd, 204, NULL, "");
 	if (strncmp(request, "GET /big", 8) == 0) {
-		static char big[BIG_BYTES + 1];
+		char *big = calloc(1, BIG_BYTES + 1);
 		memset(big, 'x', BIG_BYTES);
-		return rawserver_answer(fd, 200, NULL, big);
+		rawserver_answer(fd, 200, NULL, big);
+		free(big);
+		return true;
 	}
 	if (strncmp(request, "GET /half", 9) == 0) {
 		const char *text = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
