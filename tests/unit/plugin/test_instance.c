@@ -21,10 +21,10 @@ static int32_t take_raw(void *ctx, const hydro_raw *values, uint32_t count)
 	return HYDRO_OK;
 }
 
-static double parse(const struct hd_provider *provider, const char *body)
+static double parse_of(const struct hd_provider *provider, const hydro_options *point, const char *body)
 {
 	double value = 0.0;
-	hydro_poll poll = {.struct_size = sizeof poll, .now_ms = INT64_C(1767225600000)};
+	hydro_poll poll = {.struct_size = sizeof poll, .now_ms = INT64_C(1767225600000), .point = point};
 	hydro_http_response response = {.struct_size = sizeof response, .status = 200, .body = body, .body_len = strlen(body)};
 	hydro_emit emit = {.struct_size = sizeof emit, .ctx = &value, .raw = take_raw};
 	hydro_outcome outcome = {.struct_size = sizeof outcome};
@@ -34,6 +34,11 @@ static double parse(const struct hd_provider *provider, const char *body)
 	hd_crumb_leave();
 	cr_assert_eq(rc, HYDRO_OK, "%s", err.text);
 	return value;
+}
+
+static double parse(const struct hd_provider *provider, const char *body)
+{
+	return parse_of(provider, NULL, body);
 }
 
 Test(instance, tables_of_older_and_newer_minors_work_and_a_missing_tail_reads_as_null)
@@ -53,6 +58,30 @@ Test(instance, tables_of_older_and_newer_minors_work_and_a_missing_tail_reads_as
 	cr_assert_null(hd_instance_analytics(shorter));
 	hd_instance_free(&shorter);
 	hd_instance_free(&longer);
+	world_done(&w);
+}
+
+Test(instance, a_plugin_built_with_each_published_header_loads_and_works)
+{
+	struct world w;
+	char list[] = HD_FROZEN, *rest = NULL;
+	world_init(&w);
+	for (char *number = strtok_r(list, ";", &rest); number; number = strtok_r(NULL, ";", &rest)) {
+		char name[32];
+		(void)snprintf(name, sizeof name, "frozen_%.16s", number);
+		name[strcspn(name, ".")] = '_';
+		world_add(&w, name, name);
+		world_open(&w);
+		struct hd_instance *frozen = create(&w, "f", name, NULL, HYDRO_OK);
+		cJSON *point = cJSON_Parse("{\"device_token\":\"t\"}");
+		struct hd_options *options = NULL;
+		cr_assert_eq(hd_options_parse(hd_instance_descriptor(frozen), HYDRO_SCOPE_POINT, point, w.names, &options, &w.err), HYDRO_OK, "%s", w.err.text);
+		cJSON_Delete(point);
+		cr_assert_float_eq(parse_of(hd_instance_provider(frozen), hd_options_abi(options), "2.5"), 2.5, 0.0);
+		hd_options_unref(&options);
+		hd_instance_free(&frozen);
+		hd_plugins_close(&w.plugins);
+	}
 	world_done(&w);
 }
 
