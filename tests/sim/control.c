@@ -166,7 +166,7 @@ static void truth(struct sim_request *q, struct sim_answer *a, const char *rest)
 	}
 	struct sim_point_faults picked;
 	sim_point_faults_pick(q->sim, &point, &picked);
-	int64_t slot = sim_slot_at(&point, from - 1) + 1, last = sim_slot_at(&point, HD_MIN(to, q->now_ms));
+	int64_t slot = sim_slot_at(&point, HD_MAX(from, 0) - 1) + 1, last = sim_slot_at(&point, HD_MIN(to, q->now_ms));
 	a->status = 200;
 	(void)hd_buf_printf(&a->body, "{\"point\":%u,\"skew_ms\":[%" PRId64 ",%" PRId64 ",%" PRId64 "],\"readings\":[", point.index, point.skew_ms[0],
 	                    point.skew_ms[1], point.skew_ms[2]);

@@ -199,6 +199,8 @@ static int finish(struct parse *p)
 		return hd_error_set(p->err, HYDRO_E_INVALID, "fault: \"kind\" is missing");
 	if (f->kind == SIM_FAULT_LATE && f->delay_ms < 0 && atomic_load(&f->until_ms) == INT64_MAX)
 		return hd_error_set(p->err, HYDRO_E_INVALID, "fault: late needs \"delay\" or \"until\"");
+	if (f->kind == SIM_FAULT_ROLLBACK && f->has_value && !(f->value >= 0 && f->value <= 1))
+		return hd_error_set(p->err, HYDRO_E_INVALID, "fault: \"value\" of a rollback must be a share from 0 to 1");
 	if (f->kind == SIM_FAULT_CLOCK_AHEAD && f->delay_ms < 0)
 		f->delay_ms = 3600000;
 	if (f->kind == SIM_FAULT_FROZEN && f->length == 0)

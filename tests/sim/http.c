@@ -282,7 +282,7 @@ int sim_http_start(struct sim *sim, struct sim_http **ret, struct hydro_error *e
 	}
 	http->reaping = true;
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
-	sim->port = info ? info->port : sim->config.port;
+	__atomic_store_n(&sim->port, info ? info->port : sim->config.port, __ATOMIC_RELAXED);
 	*ret = http;
 	return HYDRO_OK;
 }

@@ -160,7 +160,7 @@ void sim_import_accounts(struct sim_request *q, struct sim_answer *a)
 {
 	const char *host = sim_request_header(q, "Host");
 	char own[32];
-	(void)snprintf(own, sizeof own, "127.0.0.1:%u", q->sim->port);
+	(void)snprintf(own, sizeof own, "127.0.0.1:%u", __atomic_load_n(&q->sim->port, __ATOMIC_RELAXED));
 	host = host ? host : own;
 	a->status = 200;
 	(void)hd_buf_add_char(&a->body, '[');

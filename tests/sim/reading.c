@@ -142,7 +142,7 @@ static int64_t counter_at(const struct sim *sim, const struct sim_point *point, 
 
 static int64_t cut_digits(int64_t value, const struct sim_fault *f)
 {
-	for (int64_t digits = f->has_value ? (int64_t)f->value : 2; digits > 0; digits--)
+	for (int64_t digits = f->has_value ? (int64_t)f->value : 2; digits > 0 && value; digits--)
 		value /= 10;
 	return value;
 }

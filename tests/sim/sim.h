@@ -70,7 +70,7 @@ struct sim {
 	struct sim_ledger *ledger;
 	uint8_t *mix_table; /* provider of index % mix_sum */
 	uint32_t mix_sum;
-	uint32_t port; /* bound */
+	uint32_t port; /* bound; atomic, for it is known only once the server runs */
 	/* Twin tokens of older generations are not accepted; raised by POST /sim/revoke. */
 	uint32_t token_generation; /* atomic */
 };

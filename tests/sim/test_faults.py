@@ -251,7 +251,7 @@ class Data(Case):
 class Control(Case):
     def test_wrong_faults_are_refused_with_the_members_name(self):
         for fault, word in (({"kind": "nonsense"}, "kind"), ({}, "kind"), ({"kind": "hang", "probability": 2}, "probability"),
-                            ({"kind": "hang", "from": "noon"}, "from"), ({"kind": "hang", "surprise": 1}, "surprise"), ({"kind": "late"}, "delay"),
+                            ({"kind": "hang", "from": "noon"}, "from"), ({"kind": "hang", "surprise": 1}, "surprise"), ({"kind": "late"}, "delay"), ({"kind": "rollback", "value": -9e12}, "value"),
                             ({"kind": "hang", "points": [3, 1]}, "points"), ([{"kind": "hang"}, 7], "object"), ({"kind": "hang", "provider": "x"}, "provider")):
             answer = self.sim.request("POST", "/sim/faults", fault)
             self.assertEqual(answer.status, 400)
@@ -272,6 +272,17 @@ class Control(Case):
             readme = f.read()
         for kind in self.sim.get("/sim/faults/kinds").json():
             self.assertIn("`%s`" % kind["kind"], readme)
+
+    def test_extreme_numbers_are_taken_or_refused(self):
+        point = self.sim.point("twin")
+        for kind, value in (("truncated", 8e15), ("jump", 8e15), ("jump", -8e15), ("counter_reset", 8e15), ("negative_status", 8e15), ("meter_replacement", -8e15)):
+            self.sim.fault(kind=kind, value=value)
+        self.sim.fault(kind="clock_ahead", delay=8 * 10**15, **{"from": -8 * 10**15, "until": 8 * 10**15})
+        big = 2**63 - 1
+        for start, end in ((0, big), (big, 0), (big, big), (0, 0)):
+            self.assertEqual(self.sim.twin(point, startTs=start, endTs=end, limit=2**31 - 1).status, 200)
+            self.assertEqual(self.sim.get("/sim/truth/0", **{"from": start - 2**63 if start == 0 else start, "to": end, "limit": 10}).status, 200)
+        self.assertEqual(self.sim.twin(point, startTs=0, endTs=big + 1).status, 400)
 
     def test_broken_requests_harm_nobody(self):
         for junk in (b"\r\n\r\n", b"GET\r\n\r\n", b"GET /twin/tdata/v1/telemetry/DEVICE/%00/values/timeseries HTTP/1.1\r\nHost: x\r\n\r\n",
