@@ -12,6 +12,21 @@
 
 #define READ_STEP 65536u
 
+/* One folder, whose name then lasts. One that was there may have been made by a run that died before this sync. */
+static int make_dir(const char *path, mode_t mode, bool sync_old, struct hydro_error *err)
+{
+	bool made = mkdir(path, mode) == 0;
+	if (!made && errno != EEXIST)
+		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot create folder %s", path);
+	if (!made && !sync_old)
+		return HYDRO_OK;
+	HD_CLEANUP(hd_cleanup_free) char *copy = strdup(path);
+	if (!copy)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a path");
+	int rc = hd_fs_sync_dir(dirname(copy), made ? err : NULL);
+	return made ? rc : HYDRO_OK;
+}
+
 int hd_fs_mkdirs(const char *path, mode_t mode, struct hydro_error *err)
 {
 	HD_CLEANUP(hd_cleanup_free) char *copy = strdup(path);
@@ -19,12 +34,14 @@ int hd_fs_mkdirs(const char *path, mode_t mode, struct hydro_error *err)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a path");
 	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(copy, 0755) != 0 && errno != EEXIST)
-			return hd_error_errno(err, HYDRO_E_IO, errno, "cannot create folder %s", copy);
+		int rc = make_dir(copy, 0755, false, err);
+		if (rc != HYDRO_OK)
+			return rc;
 		*slash = '/';
 	}
-	if (mkdir(copy, mode) != 0 && errno != EEXIST)
-		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot create folder %s", copy);
+	int rc = make_dir(copy, mode, true, err);
+	if (rc != HYDRO_OK)
+		return rc;
 	struct stat st;
 	if (stat(copy, &st) != 0 || !S_ISDIR(st.st_mode))
 		return hd_error_set(err, HYDRO_E_IO, "%s is not a folder", copy);

@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-/* Creates the folder and its missing parents (mode for the last one); there already is fine. */
+/* Creates the folder and its missing parents (mode for the last one), synced in their parents; there already is fine. */
 int hd_fs_mkdirs(const char *path, mode_t mode, struct hydro_error *err);
 /* The whole file; HYDRO_E_LIMIT above max_bytes, HYDRO_E_NOTFOUND when there is none. */
 int hd_fs_read(const char *path, size_t max_bytes, struct hd_buf *ret, struct hydro_error *err);
