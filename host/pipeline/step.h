@@ -167,6 +167,7 @@ struct hd_counter_state {
 #define HD_COUNTER_REPLACED 1u   /* an operator said that the meter was replaced; the next drop is the new meter */
 #define HD_COUNTER_PENDING_GAP 2u /* the series began after a disconnection */
 #define HD_COUNTER_KNOWN 4u      /* redo: what began at event_ts is event_flag, already confirmed */
+#define HD_COUNTER_CUT_OFF 16u   /* the series began 90 % or more below */
 #define HD_COUNTER_NEW_COUNT 8u  /* the series began at zero, as far as its first value tells */
 
 #endif

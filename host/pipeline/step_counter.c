@@ -14,7 +14,8 @@ enum { C_CONFIRM, C_NOISE, C_TRUNCATED, C_DISCONNECTED, C_DIGITS };
 enum { OUT_TOTAL, OUT_VOLUME, OUT_ACC };
 
 #define MS_PER_HOUR 3600000.0
-#define LEARNED_MARGIN 8.0      /* times the highest rate seen is still believed when no max_per_hour is given */
+#define LEARNED_MARGIN 8.0      /* times the highest rate seen is still believed when no max_per_hour is given … */
+#define USUAL_MARGIN 5.0        /* … is usual */
 #define PEAK_KEEP 0.998f        /* of the highest rate seen, per reading */
 #define ROLLOVER_SHARE 0.05     /* of the whole range is the most a rollover may hide */
 #define RISES_BELIEVED 3u         /* a series that rose so often may cross the old count and go on as itself */
@@ -51,6 +52,14 @@ static bool is_plausible(const struct reading *r, double units, double hours)
 	return r->per_hour <= 0 || units <= r->per_hour * hours + 1.0;
 }
 
+/* What may well have run since the baseline: by the rate learned, within the one configured. */
+static double usual_units(const struct hd_counter_state *s, const struct reading *r)
+{
+	double learned = (double)s->peak * USUAL_MARGIN;
+	double rate = learned > 0 && (r->per_hour <= 0 || learned < r->per_hour) ? learned : r->per_hour;
+	return rate > 0 ? rate * r->hours + 1.0 : 0.001 * s->base;
+}
+
 static void move_baseline(struct hd_counter_state *s, const struct reading *r, double delta)
 {
 	float rate = (float)(delta / r->hours);
@@ -61,35 +70,44 @@ static void move_baseline(struct hd_counter_state *s, const struct reading *r, d
 	s->pending = 0;
 }
 
+/* A drop of more than 90 %, of what the counter should show by now: the last digit cut off is no more than that. */
+static bool is_cut_off(const struct hd_counter_state *s, const struct reading *r)
+{
+	return r->x <= (1.0 - r->c[C_TRUNCATED]) * (s->base + usual_units(s, r));
+}
+
 static void open_series(struct hd_counter_state *s, const struct reading *r, uint32_t flag)
 {
 	s->pending = (uint8_t)flag;
 	s->first = s->last = r->x;
 	s->began = s->last_ts = r->ts;
 	s->rises = 0;
-	s->bits &= (uint8_t)~(HD_COUNTER_PENDING_GAP | HD_COUNTER_NEW_COUNT);
+	s->bits &= (uint8_t)~(HD_COUNTER_PENDING_GAP | HD_COUNTER_NEW_COUNT | HD_COUNTER_CUT_OFF);
 	if (r->after_gap)
 		s->bits |= HD_COUNTER_PENDING_GAP;
-	/* From zero: the count is what could have run since the last good reading. */
-	if (r->x < s->base && (r->per_hour > 0 ? is_plausible(r, r->x, r->hours) : r->x <= 0.001 * s->base))
+	/* From zero: the count is what may have run since the last good reading. */
+	if (r->x < s->base && r->x <= usual_units(s, r))
 		s->bits |= HD_COUNTER_NEW_COUNT;
+	if (is_cut_off(s, r))
+		s->bits |= HD_COUNTER_CUT_OFF;
 }
 
 /* What a confirmed series was. */
-static uint32_t class_of(const struct hd_counter_state *s, const struct reading *r)
+static uint32_t class_of(const struct hd_counter_state *s)
 {
 	if (s->first > s->base)
 		return HD_FLAG_JUMP;
 	if (s->bits & (HD_COUNTER_PENDING_GAP | HD_COUNTER_REPLACED))
 		return HD_FLAG_METER_REPLACED;
-	if (s->base - s->first <= r->c[C_TRUNCATED] * s->base)
+	if (!(s->bits & HD_COUNTER_CUT_OFF))
 		return HD_FLAG_ROLLBACK;
 	return s->bits & HD_COUNTER_NEW_COUNT ? HD_FLAG_RESET : HD_FLAG_METER_REPLACED;
 }
 
 /*
- * The series is the count now. From zero, all it shows is water; from elsewhere only what it rose by. Water between the
- * last good reading and the series is unknowable. A jump stays in the total, which is filed as read, not in the volume.
+ * The series is the count now. After a reset to zero all it shows is water; of a new meter, or from elsewhere, only what it
+ * rose by. Water between the last good reading and the series is unknowable. A jump stays in the total, which is filed as
+ * read, not in the volume.
  */
 static struct verdict confirm(struct hd_counter_state *s, const struct reading *r, uint32_t flag)
 {
@@ -101,13 +119,13 @@ static struct verdict confirm(struct hd_counter_state *s, const struct reading *
 	if (s->first < s->base || flag == HD_FLAG_METER_REPLACED) {
 		bool from_zero = (s->bits & HD_COUNTER_NEW_COUNT) != 0;
 		s->carried += from_zero ? s->base : s->base - s->first;
-		if (from_zero)
+		if (from_zero && flag != HD_FLAG_METER_REPLACED)
 			delta += s->first;
 	}
 	float peak = s->peak;
 	move_baseline(s, r, delta);
 	s->peak = peak;
-	s->bits &= (uint8_t)~(HD_COUNTER_REPLACED | HD_COUNTER_PENDING_GAP | HD_COUNTER_NEW_COUNT);
+	s->bits &= (uint8_t)~(HD_COUNTER_REPLACED | HD_COUNTER_PENDING_GAP | HD_COUNTER_NEW_COUNT | HD_COUNTER_CUT_OFF);
 	return (struct verdict){.flag = flag, .datum = true, .accepted = true, .delta = delta};
 }
 
@@ -129,7 +147,7 @@ static bool continue_series(struct hd_counter_state *s, const struct reading *r,
 	s->last = r->x;
 	s->last_ts = r->ts;
 	if ((double)s->rises >= r->c[C_CONFIRM]) {
-		*ret = confirm(s, r, class_of(s, r));
+		*ret = confirm(s, r, class_of(s));
 		return true;
 	}
 	*ret = (struct verdict){.flag = s->pending, .datum = pending_has_datum(s->pending)};
@@ -152,9 +170,7 @@ static bool is_rollover(const struct hd_counter_state *s, const struct reading *
 	double range = rollover_range(s, r);
 	double hidden = range - s->base + r->x;
 	*ret_range = range;
-	/* With nothing known of the point's rate, only a small part of the range is believed. */
-	double most = r->per_hour > 0 ? ROLLOVER_SHARE * range : 0.005 * range;
-	return hidden >= 0 && hidden <= most && is_plausible(r, hidden, r->hours);
+	return hidden >= 0 && hidden <= ROLLOVER_SHARE * range && hidden <= usual_units(s, r);
 }
 
 static struct verdict backward(struct hd_counter_state *s, const struct reading *r)
@@ -178,7 +194,7 @@ static struct verdict backward(struct hd_counter_state *s, const struct reading 
 		flag = HD_FLAG_INGEST_ERROR;
 	else if (drop < r->c[C_NOISE] * s->base)
 		flag = HD_FLAG_NOISE;
-	else if (drop > r->c[C_TRUNCATED] * s->base && !r->after_gap)
+	else if (is_cut_off(s, r) && !r->after_gap)
 		flag = HD_FLAG_TRUNCATED;
 	/* A wobble below an open series neither opens another one nor counts. */
 	bool wobble = s->pending && r->x < s->last && s->last - r->x <= r->c[C_NOISE] * s->last;
