@@ -143,6 +143,13 @@ static void add_whole(struct hd_buf *out, uint64_t v, unsigned digits_least)
 	(void)hd_buf_add(out, text + at, sizeof text - at);
 }
 
+void sim_add_whole(struct hd_buf *out, int64_t value)
+{
+	if (value < 0)
+		(void)hd_buf_add_char(out, '-');
+	add_whole(out, value < 0 ? (uint64_t)-value : (uint64_t)value, 1);
+}
+
 void sim_add_value(struct hd_buf *out, uint32_t metric, int64_t value)
 {
 	unsigned decimals = sim_metric_decimals[metric];

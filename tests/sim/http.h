@@ -63,6 +63,7 @@ bool sim_request_number(const struct sim_request *request, const char *name, int
 /* The argument as RFC 3339, YYYYMMDDhhmmss, or s (up to ten digits) or ms since 1970; UTC. */
 bool sim_request_time(const struct sim_request *request, const char *name, int64_t missing, int64_t *ret);
 
+void sim_add_whole(struct hd_buf *out, int64_t value);
 /* Number of a metric in its shortest form ("7.5"). */
 void sim_add_value(struct hd_buf *out, uint32_t metric, int64_t value);
 /* "2026-01-01T00:00:00.000Z" */

@@ -5,7 +5,6 @@
 #include "jwt.h"
 
 #include <cjson/cJSON.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,7 +84,9 @@ static void add_key(struct sim_answer *a, const struct sim_point *point, const s
 	for (size_t i = 0; i < rows->count; i++) {
 		const struct sim_reading *r = &rows->rows[i];
 		for (unsigned n = 0; n < (r->twice ? 2u : 1u); n++) {
-			(void)hd_buf_printf(&a->body, "%s{\"ts\":%" PRId64 ",\"value\":\"", i + n ? "," : "", sim_reading_ts(point, r, metric));
+			(void)hd_buf_add_text(&a->body, i + n ? ",{\"ts\":" : "{\"ts\":");
+			sim_add_whole(&a->body, sim_reading_ts(point, r, metric));
+			(void)hd_buf_add_text(&a->body, ",\"value\":\"");
 			sim_add_value(&a->body, metric, r->served[metric]);
 			(void)hd_buf_add_text(&a->body, "\"}");
 		}
