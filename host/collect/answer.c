@@ -11,50 +11,45 @@
 
 bool worker_is_full(const struct hd_collect *c, uint32_t worker)
 {
-	return c->parked_on[worker % WORKERS_MAX] > 0;
-}
-
-static bool errand_try(struct hd_collect *c, struct errand *errand)
-{
-	return c->ops.post(c->ops.arg, errand->worker, errand->run, errand->arg);
+	return c->outbox[worker % WORKERS_MAX].full;
 }
 
 void errand_post(struct hd_collect *c, struct errand *errand)
 {
+	struct outbox *outbox = &c->outbox[errand->worker % WORKERS_MAX];
 	c->busy++;
-	/* Behind others that wait for the same worker, so that a point's answers keep their order. */
-	if (!worker_is_full(c, errand->worker) && errand_try(c, errand))
-		return;
 	errand->next = NULL;
-	if (c->parked_head)
-		c->parked_tail->next = errand;
+	if (outbox->head)
+		outbox->tail->next = errand;
 	else
-		c->parked_head = errand;
-	c->parked_tail = errand;
-	c->parked_on[errand->worker % WORKERS_MAX]++;
-	c->parked_count++;
+		outbox->head = errand;
+	outbox->tail = errand;
 }
 
-void parked_run(struct hd_collect *c)
+/* The whole chain is one job of the worker. */
+static void errands_run(void *arg, struct hd_worker *w)
 {
-	struct errand *errand = HD_STEAL(c->parked_head);
-	struct errand **end = &c->parked_head;
-	uint64_t full = 0; /* a bit per worker: one refusal holds all that wait for it */
-	c->parked_tail = NULL;
-	while (errand) {
-		struct errand *next = HD_STEAL(errand->next);
-		uint32_t place = errand->worker % WORKERS_MAX;
-		if (!(full & (UINT64_C(1) << place)) && errand_try(c, errand)) {
-			c->parked_on[place]--;
-			c->parked_count--;
-		} else {
-			full |= UINT64_C(1) << place;
-			*end = errand;
-			end = &errand->next;
-			c->parked_tail = errand;
-		}
+	for (struct errand *errand = arg; errand;) {
+		/* Running it gives it back to the io thread. */
+		struct errand *next = errand->next;
+		errand->run(errand->arg, w);
 		errand = next;
 	}
+}
+
+bool outboxes_flush(struct hd_collect *c)
+{
+	bool left = false;
+	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
+		struct outbox *outbox = &c->outbox[i];
+		if (!outbox->head)
+			continue;
+		outbox->full = !c->ops.post(c->ops.arg, outbox->head->worker, errands_run, outbox->head);
+		left = left || outbox->full;
+		if (!outbox->full)
+			outbox->head = outbox->tail = NULL;
+	}
+	return left;
 }
 
 /* ---- what parse emits ---- */

@@ -168,8 +168,7 @@ static int64_t tick(void *arg)
 {
 	struct hd_collect *c = HD_CAST(struct hd_collect, COLLECT_MAGIC, arg);
 	changes_apply(c);
-	if (c->parked_count > 0)
-		parked_run(c);
+	(void)outboxes_flush(c);
 	streams_repost(c);
 	int64_t now_ms = mono_ms();
 	bool sweeping = false;
@@ -181,14 +180,15 @@ static int64_t tick(void *arg)
 		due_run(c, now_ms);
 	}
 	int64_t wake_ms = dispatch_all(c, now_ms);
+	bool full = outboxes_flush(c);
 	if (c->draining) {
 		atomic_store(&c->drained, c->polls == 0 && c->busy == 0 && !streams_busy(c));
-		return c->parked_count > 0 ? PARKED_WAIT_NS : HD_NET_NEVER;
+		return full ? PARKED_WAIT_NS : HD_NET_NEVER;
 	}
 	wake_ms = HD_MIN(wake_ms, schedule_first_ms(&c->schedule));
 	if (sweeping)
 		return 0;
-	if (c->parked_count > 0 || streams_parked(c))
+	if (full || streams_parked(c))
 		return PARKED_WAIT_NS;
 	if (hd_clock_is_simulated())
 		return simulated_wait(c, wake_ms);

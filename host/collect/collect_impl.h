@@ -124,12 +124,17 @@ struct account {
 
 /* ---- work for a worker ---- */
 
-/* Embedded in what it works on; waits on the io thread while the worker is full. */
+/* Embedded in what it works on. All of one round for one worker go over together: one wake-up, one place in its queue. */
 struct errand {
 	struct errand *next;
 	void (*run)(void *arg, struct hd_worker *w);
 	void *arg;
 	uint32_t worker;
+};
+
+struct outbox {
+	struct errand *head, *tail;
+	bool full; /* the worker took nothing at the last try */
 };
 
 /* ---- polls ---- */
@@ -241,8 +246,7 @@ struct hd_collect {
 	uint32_t pool_count;
 	uint32_t polls; /* admitted and not over */
 	uint32_t busy;  /* requests and worker jobs under way */
-	struct errand *parked_head, *parked_tail; /* whose worker is full */
-	uint32_t parked_count, parked_on[WORKERS_MAX];
+	struct outbox outbox[WORKERS_MAX]; /* by worker */
 	uint64_t numbers, random;
 	char *scratch;
 	size_t scratch_size;
@@ -295,8 +299,8 @@ void answer_parse(void *arg, struct hd_worker *w);
 void answer_feed(void *arg, struct hd_worker *w);
 /* Finite, a timestamp of 1990 to 2100, a metric. [any] */
 bool raws_valid(const hydro_raw *values, uint32_t count);
-/* Posts again what found its worker full. */
-void parked_run(struct hd_collect *c);
+/* Hands over what has gathered; true when a full worker left something. */
+bool outboxes_flush(struct hd_collect *c);
 /* The errand's answer is on the io thread. */
 static inline void errand_back(struct hd_collect *c) { c->busy--; }
 bool worker_is_full(const struct hd_collect *c, uint32_t worker);
