@@ -145,6 +145,8 @@ static void add_headers(struct hd_exchange *x, struct MHD_Response *response, ui
 		(void)MHD_add_response_header(response, "ETag", x->resp.etag);
 	if (x->resp.location[0] && !x->failed_status)
 		(void)MHD_add_response_header(response, "Location", x->resp.location);
+	if (x->resp.next[0] && !x->failed_status)
+		(void)MHD_add_response_header(response, "X-Next-Cursor", x->resp.next);
 	if (status == 401)
 		(void)MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"hydrod\"");
 	if (x->resp.retry_after_s || status == 503) {

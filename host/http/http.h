@@ -40,6 +40,7 @@ struct hd_http_response {
 	struct hd_buf problems;   /* members of a problem's "errors" array, comma-separated JSON objects */
 	char etag[HD_HTTP_ETAG_BYTES];
 	char location[128];
+	char next[64]; /* cursor of the next page, as X-Next-Cursor, for answers that are not JSON */
 	uint32_t retry_after_s;
 	bool kept; /* the handler has kept the answer under the Idempotency-Key itself */
 	struct hd_http_stream *stream; /* answers with this event stream instead of the body; owned by the server from here */

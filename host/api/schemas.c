@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* The schemas of the API, as tables. */
+#include "api/schema.h"
+#include "store/import.h"
+
+#define T HD_FIELD_IS_TEXT
+#define I HD_FIELD_IS_INTEGER
+#define N HD_FIELD_IS_NUMBER
+#define B HD_FIELD_IS_BOOL
+#define W HD_FIELD_IS_TIME
+#define U HD_FIELD_IS_UUID
+#define O HD_FIELD_IS_OBJECT
+#define A HD_FIELD_IS_ARRAY
+#define REQ HD_FIELD_REQUIRED
+#define NUL HD_FIELD_NULLABLE
+#define RO HD_FIELD_READ_ONLY
+#define SCHEMA(variable, name, doc, fields) const struct hd_schema variable = {name, doc, fields, HD_ARRAY_LEN(fields)}
+#define SCHEMA_OWN(variable, name, doc, fields) static const struct hd_schema variable = {name, doc, fields, HD_ARRAY_LEN(fields)}
+
+#define CONFIG_FIELDS \
+	{"account", U, NUL, 0, 0, NULL, "account at the provider; null without"}, \
+	{"pipeline", T, 0, 0, 128, NULL, "name of the pipeline; empty: raw values pass as they are"}, \
+	{"period_s", I, 0, 1, HD_POINT_PERIOD_S_MAX, NULL, "seconds between polls (default 900)"}, \
+	{"join_ms", I, 0, 0, HD_POINT_JOIN_MS_MAX, NULL, "raw values within it are one reading (default 30000)"}, \
+	{"start", W, NUL, 0, 0, NULL, "readings before it are flagged `clock`"}, \
+	{"zone", T, 0, 0, 64, NULL, "time zone for people, a name of tzdata (default America/Santiago)"}, \
+	{"options", O, 0, 0, 0, NULL, "the provider's options of a point; a secret reads \"***\", and \"***\" keeps it"}, \
+	{"params", O, 0, 0, 0, NULL, "what the pipeline reads as point.…"}
+
+static const struct hd_schema_field point_fields[] = {
+	{"id", U, RO, 0, 0, NULL, "UUID"},
+	{"number", I, RO, 0, 0, NULL, "dense number within this installation"},
+	{"version", I, RO, 0, 0, NULL, "rises with each change; the ETag"},
+	{"created_at", W, RO, 0, 0, NULL, "when it was made"},
+	{"updated_at", W, RO, 0, 0, NULL, "when it was changed last"},
+	{"name", T, REQ, 1, 200, NULL, "for people"},
+	{"provider", T, REQ, 1, 64, NULL, "name of the provider instance"},
+	{"active", B, 0, 0, 0, NULL, "whether it is polled (default true)"},
+	CONFIG_FIELDS,
+};
+SCHEMA(hd_schema_point, "Point", "A point of water extraction.", point_fields);
+
+static const struct hd_schema_field config_fields[] = {CONFIG_FIELDS};
+SCHEMA(hd_schema_point_config, "PointConfig", "The whole configuration of a point; what is left out takes its default.", config_fields);
+
+static const struct hd_schema_field account_fields[] = {
+	{"id", U, RO, 0, 0, NULL, "UUID"},
+	{"version", I, RO, 0, 0, NULL, "rises with each change; the ETag"},
+	{"created_at", W, RO, 0, 0, NULL, "when it was made"},
+	{"updated_at", W, RO, 0, 0, NULL, "when it was changed last"},
+	{"points", I, RO, 0, 0, NULL, "points that use it"},
+	{"provider", T, REQ, 1, 64, NULL, "name of the provider instance"},
+	{"name", T, REQ, 1, 200, NULL, "unique at the provider"},
+	{"options", O, 0, 0, 0, NULL, "the provider's options of an account; a secret reads \"***\", and \"***\" keeps it"},
+};
+SCHEMA(hd_schema_account, "Account", "An account at a provider, shared by many points.", account_fields);
+
+static const struct hd_schema_field key_fields[] = {
+	{"id", I, RO, 0, 0, NULL, "number of the key"},
+	{"name", T, REQ, 1, 63, NULL, "whose it is"},
+	{"role", T, REQ, 0, 0, "admin|operator|analyst|client|service", "what it may do"},
+	{"key", T, RO, 0, 0, NULL, "the key itself: shown once, when it is made"},
+	{"created_at", W, RO, 0, 0, NULL, "when it was made"},
+	{"last_used_at", W, RO | NUL, 0, 0, NULL, "when it was used last"},
+	{"revoked_at", W, RO | NUL, 0, 0, NULL, "when it was revoked"},
+};
+SCHEMA(hd_schema_api_key, "ApiKey", "A key to this API.", key_fields);
+
+static const struct hd_schema_field reading_fields[] = {
+	{"ts", W, REQ, 0, 0, NULL, "when it was read"},
+	{"values", O, REQ, 0, 0, NULL, "raw value (a number) by metric"},
+};
+SCHEMA(hd_schema_reading, "Reading", "Raw values at one time.", reading_fields);
+
+static const struct hd_schema_field readings_fields[] = {{"readings", A, REQ, 1, 1000, "Reading", "in any order"}};
+SCHEMA(hd_schema_readings, "Readings", "Readings entered by hand.", readings_fields);
+
+static const struct hd_schema_field accepted_fields[] = {
+	{"accepted", I, REQ, 0, 0, NULL, "new readings and revisions, on disk"},
+	{"dropped", I, REQ, 0, 0, NULL, "readings known already"},
+};
+SCHEMA_OWN(schema_accepted, "Accepted", "What became of readings.", accepted_fields);
+
+static const struct hd_schema_field source_fields[] = {
+	{"source", T, 0, 0, 0, NULL, "Lua text of a candidate; without it the file on disk is taken"},
+	{"point", U, 0, 0, 0, NULL, "dry-run: the point"},
+	{"from", W, 0, 0, 0, NULL, "dry-run: start of the window"},
+	{"to", W, 0, 0, 0, NULL, "dry-run: end of the window (exclusive)"},
+};
+SCHEMA(hd_schema_pipeline_source, "PipelineSource", "A pipeline to be tried.", source_fields);
+
+static const struct hd_schema_field value_fields[] = {
+	{"value", N, REQ | NUL, 0, 0, NULL, "in the metric's unit"},
+	{"unit", T, REQ, 0, 0, NULL, "l/s, m, m3, …"},
+	{"quality", N, REQ, 0, 1, NULL, "1 good, 0.5 suspect, 0 bad"},
+};
+SCHEMA_OWN(schema_value, "Value", "A metric's value.", value_fields);
+
+static const struct hd_schema_field flag_fields[] = {
+	{"flag", T, REQ, 0, 0, NULL, "name in the scheme of flags"},
+	{"metric", T, REQ | NUL, 0, 0, NULL, "null: the whole measurement"},
+	{"rule", T, 0, 0, 0, NULL, "what set it: script@version/step, or plugin and version"},
+};
+SCHEMA_OWN(schema_flag, "Flag", "A flag with its provenance.", flag_fields);
+
+static const struct hd_schema_field measurement_fields[] = {
+	{"ts", W, REQ, 0, 0, NULL, "the logger's time"},
+	{"rev", I, REQ, 0, 0, NULL, "revision; a higher one replaces lower ones"},
+	{"values", O, REQ, 0, 0, NULL, "Value by metric"},
+	{"flags", A, 0, 0, 0, "Flag", "with their provenance"},
+	{"notes", A, 0, 0, 0, NULL, "clock, unprocessed, held, late, manual"},
+	{"score", N, 0, 0, 1, NULL, "mean quality over its metrics"},
+	{"pipeline", T, NUL, 0, 0, NULL, "name@version that made it"},
+	{"raw", O, 0, 0, 0, NULL, "raw values by metric, with raw=true"},
+};
+SCHEMA_OWN(schema_measurement, "Measurement", "What the pipeline made of one reading.", measurement_fields);
+
+static const struct hd_schema_field history_fields[] = {
+	{"point", U, REQ, 0, 0, NULL, "the point"},
+	{"items", A, REQ, 0, 0, "Measurement", "in the order asked"},
+	{"next", T, REQ | NUL, 0, 0, NULL, "cursor of the next page"},
+};
+SCHEMA_OWN(schema_history, "History", "A page of measurements.", history_fields);
+
+static const struct hd_schema_field aggregate_fields[] = {
+	{"start", W, REQ, 0, 0, NULL, "of the period"},
+	{"metric", T, REQ, 0, 0, NULL, "name"},
+	{"unit", T, REQ, 0, 0, NULL, "its unit"},
+	{"count", I, REQ, 0, 0, NULL, "values counted; bad ones are not"},
+	{"suspect", I, REQ, 0, 0, NULL, "of these with a quality below 1"},
+	{"min", N, REQ, 0, 0, NULL, "lowest"},
+	{"max", N, REQ, 0, 0, NULL, "highest"},
+	{"mean", N, REQ, 0, 0, NULL, "mean"},
+	{"first", N, REQ, 0, 0, NULL, "first in time"},
+	{"last", N, REQ, 0, 0, NULL, "last in time"},
+	{"volume", N, REQ | NUL, 0, 0, NULL, "m3 within the period; of `total` only"},
+};
+SCHEMA_OWN(schema_aggregate, "Aggregate", "One metric of one period.", aggregate_fields);
+
+static const struct hd_schema_field aggregates_fields[] = {
+	{"point", U, REQ, 0, 0, NULL, "the point"},
+	{"period", T, REQ, 0, 0, "hour|day|month", "length of a period"},
+	{"zone", T, REQ, 0, 0, NULL, "whose days and months"},
+	{"items", A, REQ, 0, 0, "Aggregate", "by time, then metric"},
+};
+SCHEMA_OWN(schema_aggregates, "Aggregates", "Aggregates of a point.", aggregates_fields);
+
+static const struct hd_schema_field health_fields[] = {
+	{"status", T, REQ, 0, 0, "ok|degraded|failing", "the worst of its reasons"},
+	{"version", T, REQ, 0, 0, NULL, "of hydrod"},
+	{"time", W, REQ, 0, 0, NULL, "now, by the daemon's clock"},
+	{"reasons", A, REQ, 0, 0, NULL, "{status, part, detail}"},
+};
+SCHEMA_OWN(schema_health, "Health", "How the daemon is.", health_fields);
+
+static const struct hd_schema_field import_fields[] = {
+	{"applied", B, REQ, 0, 0, NULL, "false: nothing was stored"},
+	{"lines", I, REQ, 0, 0, NULL, "after the header"},
+	{"created", I, REQ, 0, 0, NULL, "new rows"},
+	{"updated", I, REQ, 0, 0, NULL, "replaced rows"},
+	{"failed", I, REQ, 0, 0, NULL, "lines that do not fit"},
+	{"errors", A, REQ, 0, 0, NULL, "{line, column, detail}; the first 1000"},
+};
+SCHEMA_OWN(schema_import, "ImportReport", "What became of a CSV.", import_fields);
+
+static const struct hd_schema_field collected_fields[] = {{"points", I, REQ, 0, 0, NULL, "points made due now"}};
+SCHEMA_OWN(schema_collected, "Collected", "What was made due.", collected_fields);
+
+static const struct hd_schema_field points_fields[] = {
+	{"items", A, REQ, 0, 0, "Point", "by number"},
+	{"next", T, REQ | NUL, 0, 0, NULL, "cursor of the next page"},
+	{"total", I, 0, 0, 0, NULL, "rows that pass the filters, all pages"},
+};
+SCHEMA_OWN(schema_points, "Points", "A page of points.", points_fields);
+
+static const struct hd_schema_field accounts_fields[] = {
+	{"items", A, REQ, 0, 0, "Account", "by age"},
+	{"next", T, REQ | NUL, 0, 0, NULL, "cursor of the next page"},
+	{"total", I, REQ, 0, 0, NULL, "rows that pass the filters, all pages"},
+};
+SCHEMA_OWN(schema_accounts, "Accounts", "A page of accounts.", accounts_fields);
+
+static const struct hd_schema_field problem_fields[] = {
+	{"type", T, REQ, 0, 0, NULL, "urn:hydro:problem:…"},
+	{"title", T, REQ, 0, 0, NULL, "of the type"},
+	{"status", I, REQ, 0, 0, NULL, "HTTP status"},
+	{"code", T, REQ, 0, 0, NULL, "HYDRO_E_…"},
+	{"detail", T, REQ, 0, 0, NULL, "this occurrence, in words"},
+	{"instance", T, REQ, 0, 0, NULL, "path that was asked"},
+	{"errors", A, 0, 0, 0, NULL, "{field, detail} each"},
+};
+SCHEMA_OWN(schema_problem, "Problem", "An error (RFC 9457).", problem_fields);
+
+const struct hd_schema *const hd_schemas[] = {
+	&hd_schema_point, &hd_schema_point_config, &hd_schema_account, &hd_schema_api_key, &hd_schema_reading, &hd_schema_readings, &schema_accepted,
+	&hd_schema_pipeline_source, &schema_value, &schema_flag, &schema_measurement, &schema_history, &schema_aggregate, &schema_aggregates, &schema_health,
+	&schema_import, &schema_collected, &schema_points, &schema_accounts, &schema_problem,
+};
+const size_t hd_schemas_count = HD_ARRAY_LEN(hd_schemas);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* What handlers share: JSON writing, cursors, kept answers, merging. */
+#include "api/internal.h"
+
+#include "base/timefmt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+
+static void key_of(struct hd_buf *ret, const char *key)
+{
+	if (ret->len && ret->data[ret->len - 1] != '{' && ret->data[ret->len - 1] != '[')
+		hd_buf_add_char(ret, ',');
+	hd_buf_add_json(ret, key, strlen(key));
+	hd_buf_add_char(ret, ':');
+}
+
+void hd_json_text(struct hd_buf *ret, const char *key, const char *text)
+{
+	key_of(ret, key);
+	hd_buf_add_json(ret, text, strlen(text));
+}
+
+void hd_json_time(struct hd_buf *ret, const char *key, int64_t ms)
+{
+	char text[HD_TIME_TEXT];
+	key_of(ret, key);
+	if (ms == 0) {
+		hd_buf_add_text(ret, "null");
+		return;
+	}
+	hd_time_format(ms, text);
+	hd_buf_printf(ret, "\"%s\"", text);
+}
+
+void hd_json_int(struct hd_buf *ret, const char *key, int64_t value)
+{
+	key_of(ret, key);
+	hd_buf_printf(ret, "%lld", (long long)value);
+}
+
+void hd_json_bool(struct hd_buf *ret, const char *key, bool value)
+{
+	key_of(ret, key);
+	hd_buf_add_text(ret, value ? "true" : "false");
+}
+
+void hd_json_id(struct hd_buf *ret, const char *key, const struct hd_uuid *id)
+{
+	static const struct hd_uuid none;
+	char text[HD_UUID_TEXT];
+	key_of(ret, key);
+	hd_uuid_format(id, text);
+	if (hd_uuid_equal(id, &none))
+		hd_buf_add_text(ret, "null");
+	else
+		hd_buf_printf(ret, "\"%s\"", text);
+}
+
+void hd_json_raw(struct hd_buf *ret, const char *key, const char *json)
+{
+	key_of(ret, key);
+	hd_buf_add_text(ret, json[0] ? json : "{}");
+}
+
+/* ---- requests ----------------------------------------------------------------------------------------------------------- */
+
+int hd_api_find_point(struct hd_api *api, const struct hd_http_request *req, uint32_t *ret, struct hydro_error *err)
+{
+	uint32_t index = hd_points_find(api->deps.points, &hd_http_param(req, "id")->uuid);
+	HD_CLEANUP(hd_cleanup_point) const struct hd_point *point = index == HD_POINT_NONE ? NULL : hd_points_get(api->deps.points, index);
+	if (!point || (point->bits & HD_POINT_DELETED))
+		return hd_error_set(err, HYDRO_E_NOTFOUND, "there is no such point");
+	*ret = index;
+	return HYDRO_OK;
+}
+
+int hd_api_cursor(const struct hd_http_value *value, int64_t *ret, struct hydro_error *err)
+{
+	*ret = -1;
+	if (!value->is_set)
+		return HYDRO_OK;
+	char *end;
+	errno = 0;
+	long long number = strtoll(value->text, &end, 10);
+	if (errno || *end || end == value->text || number < 0)
+		return hd_error_set(err, HYDRO_E_INVALID, "parameter cursor: take it from `next` of the page before");
+	*ret = number;
+	return HYDRO_OK;
+}
+
+void hd_api_page_end(struct hd_buf *ret, const struct hd_store_page *page, bool with_total)
+{
+	hd_buf_add_char(ret, ']');
+	if (page->next >= 0)
+		hd_buf_printf(ret, ",\"next\":\"%lld\"", (long long)page->next);
+	else
+		hd_buf_add_text(ret, ",\"next\":null");
+	if (with_total)
+		hd_buf_printf(ret, ",\"total\":%llu", (unsigned long long)page->total);
+	hd_buf_add_char(ret, '}');
+}
+
+static struct hd_store_kept kept_of(const struct hd_http_request *req, const struct hd_http_response *resp)
+{
+	uint32_t status = resp->status ? resp->status : req->route->answer_status ? req->route->answer_status : 200;
+	struct hd_store_kept kept = {.principal = req->principal.id, .key = req->idempotency_key, .status = status, .etag = resp->etag,
+				     .location = resp->location, .body = resp->body.data, .body_len = resp->body.len};
+	memcpy(kept.fingerprint, req->fingerprint, sizeof kept.fingerprint);
+	return kept;
+}
+
+int hd_api_keep(struct hd_db *db, const struct hd_http_request *req, struct hd_http_response *resp, struct hydro_error *err)
+{
+	if (!req->idempotency_key)
+		return HYDRO_OK;
+	struct hd_store_kept kept = kept_of(req, resp);
+	resp->kept = true;
+	return hd_store_kept_insert(db, &kept, err);
+}
+
+/* ---- merging ------------------------------------------------------------------------------------------------------------ */
+
+void hd_json_merge(cJSON *target, const cJSON *patch)
+{
+	for (const cJSON *item = patch->child; item; item = item->next) {
+		cJSON *there = cJSON_GetObjectItemCaseSensitive(target, item->string);
+		if (cJSON_IsNull(item)) {
+			cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
+		} else if (cJSON_IsObject(item) && cJSON_IsObject(there)) {
+			hd_json_merge(there, item);
+		} else if (cJSON_IsObject(item)) {
+			/* Nulls within a new object are no members either. */
+			cJSON *made = cJSON_CreateObject();
+			hd_json_merge(made, item);
+			cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
+			(void)cJSON_AddItemToObject(target, item->string, made);
+		} else {
+			cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
+			(void)cJSON_AddItemToObject(target, item->string, cJSON_Duplicate(item, true));
+		}
+	}
+}
+
+int hd_json_restore_secrets(cJSON *options, const cJSON *known, struct hydro_error *err)
+{
+	for (cJSON *item = options ? options->child : NULL, *next; item; item = next) {
+		next = item->next;
+		if (!cJSON_IsString(item) || strcmp(item->valuestring, "***") != 0)
+			continue;
+		const cJSON *old = known ? cJSON_GetObjectItemCaseSensitive(known, item->string) : NULL;
+		if (!old)
+			return hd_error_set(err, HYDRO_E_INVALID, "options.%.64s: \"***\" keeps a secret, but there is none yet", item->string);
+		cJSON *copy = cJSON_Duplicate(old, true);
+		if (!copy || !cJSON_ReplaceItemViaPointer(options, item, copy))
+			return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
+	}
+	return HYDRO_OK;
+}
