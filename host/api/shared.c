@@ -124,6 +124,15 @@ int hd_api_keep(struct hd_db *db, const struct hd_http_request *req, struct hd_h
 
 /* ---- merging ------------------------------------------------------------------------------------------------------------ */
 
+/* Puts `item` (owned) where a member of its name stands, so that the order stays, or behind the last. */
+static void put_member(cJSON *target, const char *name, cJSON *item)
+{
+	if (!cJSON_GetObjectItemCaseSensitive(target, name))
+		(void)cJSON_AddItemToObject(target, name, item);
+	else
+		(void)cJSON_ReplaceItemInObjectCaseSensitive(target, name, item);
+}
+
 void hd_json_merge(cJSON *target, const cJSON *patch)
 {
 	for (const cJSON *item = patch->child; item; item = item->next) {
@@ -136,11 +145,9 @@ void hd_json_merge(cJSON *target, const cJSON *patch)
 			/* Nulls within a new object are no members either. */
 			cJSON *made = cJSON_CreateObject();
 			hd_json_merge(made, item);
-			cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
-			(void)cJSON_AddItemToObject(target, item->string, made);
+			put_member(target, item->string, made);
 		} else {
-			cJSON_DeleteItemFromObjectCaseSensitive(target, item->string);
-			(void)cJSON_AddItemToObject(target, item->string, cJSON_Duplicate(item, true));
+			put_member(target, item->string, cJSON_Duplicate(item, true));
 		}
 	}
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "world.h"
 
+#include "model/flags.h"
+
 static void fake_health(void *arg, struct hd_health *health)
 {
 	struct api_world *w = arg;
