@@ -241,7 +241,8 @@ void sim_control_handle(struct sim_request *q, struct sim_answer *a)
 		void (*with_rest)(struct sim_request *q, struct sim_answer *a, const char *rest);
 	} routes[] = {
 		{"/faults", NULL, faults}, {"/served.csv", served_csv, NULL}, {"/served", NULL, served}, {"/truth", NULL, truth},
-		{"/points.csv", sim_import_csv, NULL}, {"/points", points, NULL}, {"/accounts", sim_import_accounts, NULL}, {"/dga/ledger", ledger, NULL},
+		{"/points.csv", sim_import_csv, NULL}, {"/points", points, NULL}, {"/accounts.csv", sim_import_accounts_csv, NULL},
+		{"/accounts", sim_import_accounts, NULL}, {"/dga/ledger", ledger, NULL},
 		{"/dga/informant", informant, NULL}, {"/revoke", revoke_tokens, NULL}, {"/status", status, NULL},
 	};
 	for (size_t i = 0; i < HD_ARRAY_LEN(routes); i++) {

@@ -16,7 +16,7 @@
 #define SIM_SCOPE_EVENT 2u /* data; changes the counter from one moment on */
 #define SIM_SCOPE_DGA 3u   /* of a request, at the DGA alone */
 
-/* name, scope, default length in slots, what it does */
+/* constant, name, scope, what it does */
 #define SIM_FAULT_KINDS(X)                                                                                             \
 	X(HTTP_5XX, "http_5xx", REQUEST, "answers `status` (default 503)")                                               \
 	X(HANG, "hang", REQUEST, "takes the request and never answers; the connection is cut after --hang-max")          \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "import.h"
 
+#include "base/timefmt.h"
 #include "jwt.h"
 
 #include <inttypes.h>
@@ -74,14 +75,16 @@ static void add_quoted(struct hd_buf *out, const struct hd_buf *text)
 	(void)hd_buf_add_char(out, '"');
 }
 
-static void add_line(const struct sim *sim, uint32_t index, struct hd_buf *field, struct hd_buf *out)
+/* poll_ms 0: as often as the logger reads. */
+static void add_line(const struct sim *sim, uint32_t index, int64_t poll_ms, const char *pipeline, struct hd_buf *field, struct hd_buf *out)
 {
 	struct sim_point p;
 	char name[SIM_KEY_TEXT], account[SIM_KEY_TEXT];
 	sim_point_at(sim, index, &p);
 	sim_point_name(index, name);
 	add_account(&p, account);
-	(void)hd_buf_printf(out, "%s,%s,%s,%" PRId64 "," PIPELINE ",", name, sim_service_names[p.provider], account, HD_MAX(p.period_ms / 1000, 1));
+	(void)hd_buf_printf(out, "%s,%s,%s,%" PRId64 ",%s,", name, sim_service_names[p.provider], account,
+	                    HD_MAX((poll_ms ? poll_ms : p.period_ms) / 1000, 1), pipeline);
 	hd_buf_clear(field);
 	add_options(sim, &p, field);
 	add_quoted(out, field);
@@ -95,6 +98,8 @@ static void add_line(const struct sim *sim, uint32_t index, struct hd_buf *field
 struct stream {
 	const struct sim *sim;
 	uint32_t next, end;
+	int64_t poll_ms;
+	char pipeline[64];
 	struct hd_buf pending, field;
 	size_t sent;
 };
@@ -107,7 +112,7 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *out, size_t max)
 		s->sent = 0;
 		hd_buf_clear(&s->pending);
 		while (s->next < s->end && s->pending.len < BLOCK_BYTES)
-			add_line(s->sim, s->next++, &s->field, &s->pending);
+			add_line(s->sim, s->next++, s->poll_ms, s->pipeline, &s->field, &s->pending);
 		if (s->pending.failed || s->field.failed)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
 	}
@@ -130,14 +135,18 @@ static void stream_free(void *cls)
 void sim_import_csv(struct sim_request *q, struct sim_answer *a)
 {
 	int64_t offset, limit, all = q->sim->config.points;
-	if (!sim_request_number(q, "offset", 0, 0, all, &offset) || !sim_request_number(q, "limit", all, 1, all, &limit)) {
-		sim_answer_text(a, 400, "{\"message\":\"offset and limit must be whole numbers\"}");
+	int64_t poll_ms = 0;
+	const char *poll = sim_request_arg(q, "poll"), *pipeline = sim_request_arg(q, "pipeline");
+	if (!sim_request_number(q, "offset", 0, 0, all, &offset) || !sim_request_number(q, "limit", all, 1, all, &limit) ||
+	    (poll && !hd_duration_parse(poll, &poll_ms)) || (pipeline && strcspn(pipeline, ",\"\r\n") != strlen(pipeline))) {
+		sim_answer_text(a, 400, "{\"message\":\"offset, limit, poll or pipeline is wrong\"}");
 		return;
 	}
 	struct stream *s = calloc(1, sizeof *s);
 	if (!s)
 		return;
-	*s = (struct stream){.sim = q->sim, .next = (uint32_t)offset, .end = (uint32_t)HD_MIN(all, offset + limit)};
+	*s = (struct stream){.sim = q->sim, .next = (uint32_t)offset, .end = (uint32_t)HD_MIN(all, offset + limit), .poll_ms = poll_ms};
+	(void)snprintf(s->pipeline, sizeof s->pipeline, "%s", pipeline ? pipeline : PIPELINE);
 	(void)hd_buf_add_text(&s->pending, "name,provider,account,period,pipeline,options,params\n");
 	a->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read, s, stream_free);
 	a->status = 200;
@@ -176,4 +185,21 @@ void sim_import_accounts(struct sim_request *q, struct sim_answer *a)
 		(void)hd_buf_add_char(&a->body, '}');
 	}
 	(void)hd_buf_add_char(&a->body, ']');
+}
+
+void sim_import_accounts_csv(struct sim_request *q, struct sim_answer *a)
+{
+	a->status = 200;
+	a->type = "text/csv";
+	(void)hd_buf_add_text(&a->body, "name,provider,options\n");
+	for (uint32_t i = 0; i < q->sim->config.accounts * SIM_PROVIDERS; i++) {
+		uint32_t provider = i % SIM_PROVIDERS, account = i / SIM_PROVIDERS;
+		char name[SIM_KEY_TEXT], password[SIM_TOKEN_TEXT];
+		sim_account_user(provider, account, name);
+		sim_account_password(q->sim, provider, account, password);
+		(void)hd_buf_printf(&a->body, "%s,%s,", name, sim_service_names[provider]);
+		if (providers[provider].login)
+			(void)hd_buf_printf(&a->body, "\"{\"\"username\"\":\"\"%s\"\",\"\"password\"\":\"\"%s\"\"}\"", name, password);
+		(void)hd_buf_add_char(&a->body, '\n');
+	}
 }

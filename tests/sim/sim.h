@@ -60,7 +60,6 @@ struct sim_track;
 struct sim_faults;
 struct sim_account;
 struct sim_ledger;
-struct sim_served;
 
 struct sim {
 	struct sim_config config;

@@ -168,6 +168,19 @@ class World(Case):
                              (point["name"], point["provider"], point["account"], point["period_s"]))
             self.assertEqual((json.loads(row["options"]), json.loads(row["params"])), (point["options"], point["params"]))
 
+    def test_the_csv_takes_a_poll_period_and_a_pipeline(self):
+        answer = self.sim.get("/sim/points.csv", poll="15m", pipeline="other", offset=10, limit=5)
+        rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
+        self.assertEqual([(r["name"], r["period"], r["pipeline"]) for r in rows], [("SIM-%07d" % n, "900", "other") for n in range(11, 16)])
+        self.assertEqual(self.sim.get("/sim/points.csv", poll="soon").status, 400)
+
+    def test_the_accounts_as_csv_carry_the_credentials(self):
+        rows = list(csv.DictReader(io.StringIO(self.sim.get("/sim/accounts.csv").body.decode())))
+        accounts = self.sim.get("/sim/accounts").json()
+        self.assertEqual([(r["name"], r["provider"]) for r in rows], [(a["name"], a["provider"]) for a in accounts])
+        self.assertEqual(json.loads(rows[0]["options"]), {"username": accounts[0]["username"], "password": accounts[0]["password"]})
+        self.assertEqual(rows[1]["options"], "")
+
     def test_counter_and_flow_tell_the_same(self):
         for point in self.sim.points("twin", 12):
             rows = self.sim.truth(point, START_MS - 3 * DAY, START_MS)
