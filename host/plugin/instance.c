@@ -2,6 +2,7 @@
 /* Instances: create, configure, drain, stop, destroy; each call into the plugin on a thread that can be left behind. */
 #include "plugin/call.h"
 #include "plugin/catalog.h"
+#include "plugin/isolated.h"
 #include "plugin/services.h"
 
 #include "base/clock.h"
@@ -23,6 +24,8 @@ struct hd_instance {
 	struct hd_options *options;
 	struct hd_options **kept; /* options of before a configure: calls under way may still read them */
 	size_t kept_count;
+	struct hd_isolated *isolated; /* NULL: in process */
+	hydro_provider_ops isolated_ops;
 	bool stopped, lost; /* lost: a call never returned */
 	union {
 		struct hd_provider provider;
@@ -41,8 +44,12 @@ struct life {
 	void (*stop)(void *instance);
 };
 
-static struct life life_of(const struct hd_descriptor *d)
+static struct life life_of(const struct hd_instance *instance)
 {
+	const struct hd_descriptor *d = instance->image->module.descriptor;
+	/* In a process of its own, create and the end are of the process. */
+	if (instance->isolated)
+		return (struct life){.configure = instance->isolated_ops.configure};
 	switch (d->plugin.kind) {
 	case HYDRO_KIND_PROVIDER:
 		return (struct life){d->ops.provider.create, d->ops.provider.destroy, d->ops.provider.configure, d->ops.provider.drain, d->ops.provider.stop};
@@ -124,7 +131,7 @@ static int run_step(struct hd_instance *instance, enum step step, struct hd_opti
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to call a plugin");
 	call->call = (struct hd_call){.run = life_run, .free = life_free, .crumb = instance->crumb, .err = {.struct_size = sizeof call->call.err}};
 	call->step = step;
-	call->life = life_of(instance->image->module.descriptor);
+	call->life = life_of(instance);
 	call->host = hd_services_host(instance->services);
 	call->options = options ? hd_options_ref(options) : NULL;
 	call->deadline_ns = deadline_ns;
@@ -177,7 +184,7 @@ static void fill_face(struct hd_instance *instance)
 	const char *plugin = instance->image->info.name, *version = instance->image->info.version;
 	switch (d->plugin.kind) {
 	case HYDRO_KIND_PROVIDER:
-		instance->face.provider = (struct hd_provider){d->ops.provider, instance->self, instance->name, plugin, version, instance->crumb};
+		instance->face.provider = (struct hd_provider){instance->isolated ? instance->isolated_ops : d->ops.provider, instance->self, instance->name, plugin, version, instance->crumb};
 		break;
 	case HYDRO_KIND_SINK:
 		instance->face.sink = (struct hd_sink){d->ops.sink, instance->self, instance->name, plugin, version, instance->crumb};
@@ -207,8 +214,25 @@ static int prepare(struct hd_instance *instance, const cJSON *options, struct hy
 	return instance->services ? HYDRO_OK : hd_error_set(err, HYDRO_E_NOMEM, "no memory for an instance");
 }
 
+/* In a process of its own; `why` is the crash that asks for it, "" when the configuration does. */
+static int start_isolated(struct hd_instance *instance, const char *why, struct hydro_error *err)
+{
+	struct hd_plugins *plugins = instance->plugins;
+	int rc = hd_isolated_new(plugins->runner_path, instance->image, instance->services, HD_MIN(plugins->cfg.call_ms, HD_ISOLATED_CALL_MS), &instance->isolated, err);
+	if (rc == HYDRO_OK)
+		rc = hd_isolated_create(instance->isolated, instance->options, err);
+	if (rc != HYDRO_OK)
+		return why[0] ? hd_error_while(err, "it must run isolated: %s", why) : rc;
+	instance->isolated_ops = hd_isolated_ops(instance->isolated);
+	instance->self = instance->isolated;
+	if (why[0])
+		hd_services_log(instance->services, HYDRO_LOG_WARN, why);
+	return HYDRO_OK;
+}
+
 static void drop(struct hd_instance *instance)
 {
+	hd_isolated_free(&instance->isolated);
 	hd_services_retire(&instance->services);
 	hd_options_unref(&instance->options);
 	for (size_t i = 0; i < instance->kept_count; i++)
@@ -227,9 +251,8 @@ int hd_instance_create_isolated(struct hd_plugins *plugins, const char *instance
 		rc = hd_catalog_image(plugins, plugin_name, &image, err);
 	if (rc != HYDRO_OK)
 		return rc;
-	char text[256];
-	if (isolation == HD_ISOLATION_PROCESS || hd_plugins_crash_state(plugins, instance_name, text) == HD_CRASH_ISOLATE)
-		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "instance '%s' must run isolated, which plugin %s cannot: not started", instance_name, plugin_name);
+	char text[256] = "";
+	bool alone = hd_plugins_crash_state(plugins, instance_name, text) == HD_CRASH_ISOLATE || isolation == HD_ISOLATION_PROCESS;
 	struct hd_instance *instance = calloc(1, sizeof *instance);
 	if (!instance)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for an instance");
@@ -239,7 +262,8 @@ int hd_instance_create_isolated(struct hd_plugins *plugins, const char *instance
 	(void)snprintf(instance->name, sizeof instance->name, "%s", instance_name);
 	rc = prepare(instance, options, err);
 	if (rc == HYDRO_OK)
-		rc = run_step(instance, STEP_CREATE, instance->options, 0, plugins->cfg.call_ms, &instance->self, err);
+		rc = alone ? start_isolated(instance, text, err)
+			   : run_step(instance, STEP_CREATE, instance->options, 0, plugins->cfg.call_ms, &instance->self, err);
 	if (rc == HYDRO_OK && !instance->self)
 		rc = hd_error_set(err, HYDRO_E_FATAL, "plugin %s: create said OK and gave no instance, this host needs one", plugin_name);
 	if (rc != HYDRO_OK) {
@@ -286,7 +310,7 @@ int hd_instance_configure(struct hd_instance *instance, const struct cJSON *opti
 	struct hd_options *fresh = NULL;
 	if (instance->stopped || instance->lost)
 		return hd_error_set(err, HYDRO_E_CONFLICT, "instance '%s' is stopped", instance->name);
-	if (!life_of(d).configure)
+	if (!life_of(instance).configure)
 		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "plugin %s changes no options while it runs: make a new instance", d->plugin.name);
 	int rc = hd_options_parse(d, HYDRO_SCOPE_INSTANCE, options, instance->plugins->cfg.names, &fresh, err);
 	if (rc != HYDRO_OK)
@@ -306,6 +330,8 @@ int hd_instance_configure(struct hd_instance *instance, const struct cJSON *opti
 	if (rc == HYDRO_OK) {
 		instance->kept[instance->kept_count++] = instance->options;
 		instance->options = HD_STEAL(fresh);
+		if (instance->isolated)
+			hd_isolated_keep_options(instance->isolated, instance->options);
 	}
 	hd_options_unref(&fresh);
 	return rc;
@@ -315,7 +341,7 @@ int hd_instance_stop(struct hd_instance *instance, uint32_t deadline_ms, struct 
 {
 	if (instance->stopped || instance->lost)
 		return HYDRO_OK;
-	struct life life = life_of(instance->image->module.descriptor);
+	struct life life = life_of(instance);
 	int rc = HYDRO_OK;
 	instance->stopped = true;
 	if (life.drain)
@@ -337,7 +363,7 @@ void hd_instance_free(struct hd_instance **instance)
 	struct hd_plugins *plugins = old->plugins;
 	struct hydro_error err = {.struct_size = sizeof err};
 	int rc = hd_instance_stop(old, 0, &err);
-	if (!old->lost)
+	if (!old->lost && !old->isolated)
 		rc = run_step(old, STEP_DESTROY, NULL, 0, plugins->cfg.call_ms, NULL, &err);
 	if (rc != HYDRO_OK)
 		hd_services_log(old->services, HYDRO_LOG_ERROR, err.text);
@@ -377,8 +403,7 @@ const char *hd_instance_version(const struct hd_instance *instance)
 
 bool hd_instance_is_isolated(const struct hd_instance *instance)
 {
-	(void)instance;
-	return false;
+	return instance->isolated != NULL;
 }
 
 const struct hd_descriptor *hd_instance_descriptor(const struct hd_instance *instance)

@@ -14,7 +14,5 @@
 int hd_probe_run(const char *runner_path, int fd, uint32_t probe_ms, struct hd_plugin_info *ret, struct hydro_error *err);
 /* The answer's JSON alone; HYDRO_E_PROTOCOL for what is none. [any] */
 int hd_probe_read(const char *json, size_t len, struct hd_plugin_info *ret, struct hydro_error *err);
-/* Environment of a runner's child: names from a short list, in the caller's array of at least 16. [any] */
-void hd_probe_environment(char *ret[16]);
 
 #endif

@@ -50,6 +50,20 @@ Test(crumb, a_crash_inside_a_plugin_names_instance_version_and_point)
 	world_done(&w);
 }
 
+Test(crumb, the_start_after_a_crash_runs_the_culprit_isolated_and_the_daemon_survives_the_same_answer)
+{
+	struct world w;
+	world_init(&w);
+	world_add(&w, "crash_parse", "c");
+	cr_assert_lt(run(&w, "culprit", "crash_parse", "CRASH", 0), 0, "%s", w.log);
+	cr_assert_eq(run(&w, "culprit", "crash_parse", "CRASH", 0), 1, "%s", w.log);
+	cr_assert(strstr(w.log, "the last run ended by SIGSEGV inside instance 'culprit' (plugin crash_parse 1.0.0): crash 1"), "%s", w.log);
+	cr_assert(strstr(w.log, "it runs isolated from now on"), "%s", w.log);
+	cr_assert(strstr(w.log, "failed: isolated plugin crash_parse 1.0.0"), "%s", w.log);
+	cr_assert_eq(run(&w, "culprit", "crash_parse", "12", 0), 0, "%s", w.log);
+	world_done(&w);
+}
+
 Test(crumb, a_kill_blames_nobody)
 {
 	struct world w;
