@@ -38,6 +38,7 @@ static void entry_is_pure(struct subject *subject)
 		REQUIRE(entry(HYDRO_ABI_MAJOR, HYDRO_ABI_MINOR) == first, "another descriptor at call %d", i + 2);
 		REQUIRE(memcmp(&copy, first, size) == 0, "the descriptor changed between calls");
 	}
+	hd_module_close(&module);
 }
 
 static void other_major_is_no_common_ground(struct subject *subject)
@@ -51,6 +52,7 @@ static void other_major_is_no_common_ground(struct subject *subject)
 			continue;
 		REQUIRE(hd_descriptor_read_as(entry, major, HYDRO_ABI_MINOR, &d, &err) == HYDRO_E_ABI, "a host of ABI %u.%u would take it", major, HYDRO_ABI_MINOR);
 	}
+	hd_module_close(&module);
 }
 
 static void newer_hosts_take_it(struct subject *subject)
@@ -61,7 +63,9 @@ static void newer_hosts_take_it(struct subject *subject)
 	for (uint32_t minor = HYDRO_ABI_MINOR; minor < 1000; minor += 111) {
 		struct hd_descriptor *d = NULL;
 		REQUIRE(hd_descriptor_read_as(entry, HYDRO_ABI_MAJOR, minor, &d, &err) == HYDRO_OK, "a host of ABI %u.%u does not: %s", HYDRO_ABI_MAJOR, minor, err.text);
+		hd_descriptor_free(&d);
 	}
+	hd_module_close(&module);
 }
 
 static void says_what_it_is(struct subject *subject)

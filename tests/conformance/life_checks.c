@@ -23,7 +23,7 @@ static unsigned entries_of(const char *dir)
 static void create_and_destroy_leave_nothing(struct subject *subject)
 {
 	size_t before = 0;
-	unsigned fds = 0;
+	unsigned fds = 0, threads = entries_of("/proc/self/task");
 	/* The first rounds fill what is allocated once for good. */
 	for (int i = 0; i < ROUNDS + 10; i++) {
 		if (i == 10) {
@@ -36,7 +36,7 @@ static void create_and_destroy_leave_nothing(struct subject *subject)
 	size_t after = mallinfo2().uordblks;
 	REQUIRE(after <= before + 2 * ROUNDS, "memory grew by %zu bytes in %d rounds", after - before, ROUNDS);
 	REQUIRE(entries_of("/proc/self/fd") <= fds, "%d rounds left descriptors open", ROUNDS);
-	REQUIRE(entries_of("/proc/self/task") == 1, "threads are left running after destroy");
+	REQUIRE(entries_of("/proc/self/task") <= threads, "threads are left running after destroy");
 }
 
 typedef int32_t (*create_fn)(const hydro_host *, const hydro_options *, void **, struct hydro_error *);

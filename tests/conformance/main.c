@@ -40,7 +40,10 @@ static int run_check(const struct check *check, struct subject *subject, char *t
 	for (ssize_t n; (n = read(ends[0], text + used, size - 1 - used)) > 0 || (n < 0 && errno == EINTR);)
 		used += n > 0 ? (size_t)n : 0;
 	text[used] = '\0';
-	text[strcspn(text, "\n")] = '\0';
+	/* The first line that says something: a sanitizer's report begins with a rule. */
+	char *line = text + strspn(text, "\n= ");
+	line[strcspn(line, "\n")] = '\0';
+	memmove(text, line, strlen(line) + 1);
 	(void)close(ends[0]);
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
