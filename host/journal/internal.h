@@ -171,6 +171,7 @@ struct hd_journal {
 	pthread_cond_t keep;    /* work for the keeper */
 	struct segment *first, *last; /* last = active, or the one before it while the disk fails */
 	struct segment *active;
+	struct segment *started; /* by this open; only looked at while no thread runs */
 	uint64_t next_id, next_lsn;
 	uint32_t spare_count;
 	uint64_t spare_ids[SPARES_MAX];

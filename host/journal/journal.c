@@ -125,7 +125,7 @@ static int start(struct hd_journal *journal, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return rc;
 	memset(journal->tail, 0, PAGE_BYTES);
-	journal->writing = journal->active = segment;
+	journal->writing = journal->active = journal->started = segment;
 	segment_append_locked(journal, segment);
 	rc = hd_thread_start(&journal->thread, HD_ROLE_JOURNAL, "journal", commit_run, journal, err);
 	journal->thread_started = rc == HYDRO_OK;
@@ -162,6 +162,14 @@ int hd_journal_open(const struct hd_journal_config *config, struct hd_journal **
 	return HYDRO_OK;
 }
 
+/* An open that failed leaves no segment of its own behind, or each try would add one. */
+static void started_remove(struct hd_journal *journal)
+{
+	HD_CLEANUP(hd_cleanup_free) char *path = segment_path(journal, journal->started->header.id, ".seg");
+	if (path)
+		(void)unlink(path);
+}
+
 static void stop_threads(struct hd_journal *journal)
 {
 	atomic_store(&journal->closing, 1);
@@ -177,6 +185,8 @@ static void stop_threads(struct hd_journal *journal)
 	(void)pthread_mutex_unlock(&journal->lock);
 	if (journal->keeper_started)
 		(void)pthread_join(journal->keeper, NULL);
+	else if (journal->started)
+		started_remove(journal);
 }
 
 void hd_journal_close(struct hd_journal **pointer)

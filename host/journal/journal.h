@@ -31,7 +31,7 @@ struct hd_journal_config {
 	/* After the sync, in LSN order; takes the batch. NULL: hd_batch_release. [journal] */
 	void (*synced)(void *arg, struct hd_batch *batch);
 	void *synced_arg;
-	/* Something for the log: level HD_LOG_*, an event constant ("journal_torn"), a text. NULL: dropped. [control, journal] */
+	/* Something for the log: level HD_LOG_*, an event constant ("journal_torn"), a text. NULL: dropped. [any] */
 	void (*event)(void *arg, uint32_t level, const char *event, const char *text);
 	void *event_arg;
 	const struct hd_journal_io *io; /* NULL = the system's; tests give failing ones */
