@@ -160,7 +160,7 @@ void hd_state_migrate(const struct hd_shape *from, const uint8_t *from_state, co
 	}
 }
 
-int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, const struct hd_plan *plan, struct hd_swap_report *report)
+int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_t point, const struct hd_plan *plan, struct hd_swap_report *report)
 {
 	struct hd_shape *old = block->shape;
 	uint8_t *old_data = block->data;
@@ -174,6 +174,8 @@ int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, const s
 		memcpy(data, plan->params, param_bytes);
 		hd_shape_state_init(shape, data + param_bytes);
 		hd_state_migrate(old, old ? hd_block_state(block) : NULL, shape, data + param_bytes, report);
+		if (w->pipeline->keeper && (!old || old == w->pipeline->pass))
+			hd_keeper_take(w->pipeline, point, shape, data + param_bytes, report);
 		hd_shape_ref(shape);
 		block->shape = shape;
 		block->data = data;

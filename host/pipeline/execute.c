@@ -7,10 +7,10 @@
 
 #define STRIKES_MAX 3u
 
-static void keep_undo(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t ts_ms)
+void hd_undo_keep(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t ts_ms)
 {
 	uint32_t bytes = block->shape->state_bytes;
-	if (bytes > HD_UNDO_STATE_BYTES)
+	if (!bytes || bytes > HD_UNDO_STATE_BYTES)
 		return;
 	uint32_t number = ++w->undo_next ? w->undo_next : ++w->undo_next;
 	struct hd_undo *undo = &w->undo[number % HD_UNDO_SLOTS];
@@ -78,8 +78,8 @@ static void add_row(struct hd_worker *w, const struct hd_pending *pending)
 	struct hd_point_block *block = pending->block;
 	const struct hd_sample *sample = &w->out->batch->samples[pending->sample];
 	struct hd_run *run = w->run;
-	if (pending->undo && block->shape->state_bytes)
-		keep_undo(w, block, pending->point, sample->ts_ms);
+	if (pending->undo)
+		hd_undo_keep(w, block, pending->point, sample->ts_ms);
 	struct hd_row *row = hd_run_add(run, sample->raws, sample->raw_count, sample->ts_ms);
 	row->params = hd_block_params(block);
 	row->state = hd_block_state(block);

@@ -134,7 +134,6 @@ struct hd_worker {
 	struct hd_outgoing *out; /* being filled */
 	uint64_t seq;            /* of `out` */
 	_Atomic uint64_t synced_seq;
-	_Atomic uint64_t synced_lsn; /* last LSN of that batch */
 	uint32_t batches;        /* made so far */
 	_Atomic bool stopping;
 	_Atomic uint32_t stale; /* stale_count is not 0 */
@@ -168,6 +167,7 @@ struct hd_pipeline {
 	uint32_t rule_clock, rule_status, rule_held, rule_unprocessed, rule_manual;
 	pthread_mutex_t swap_lock; /* guards: one swap at a time */
 	struct hd_keeper *keeper;
+	_Atomic uint64_t synced_lsn; /* highest */
 	uint32_t worker_count;
 	struct hd_worker *workers;
 };
@@ -208,6 +208,7 @@ bool hd_worker_is_synced(const struct hd_worker *w, uint64_t seq);
 
 /* execute.c */
 void hd_worker_execute(struct hd_worker *w);
+void hd_undo_keep(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t ts_ms);
 int hd_worker_lua(struct hd_run *run, const struct hd_step *step, struct hd_row *row, uint32_t i);
 
 /* block.c: configuration, plan and memory of a point. [worker] */
@@ -218,7 +219,7 @@ void hd_slab_give(struct hd_slab *slab, void *data, uint32_t bytes);
 /* Looks the point up when it is new here; HYDRO_E_INVALID for one that does not exist. */
 int hd_block_ready(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hydro_error *err);
 /* Gives the point a plan (NULL: none), keeping state by identity; counts what was kept. HYDRO_E_NOMEM leaves the old one. */
-int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, const struct hd_plan *plan, struct hd_swap_report *report);
+int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_t point, const struct hd_plan *plan, struct hd_swap_report *report);
 struct hd_point_extra *hd_block_extra(struct hd_point_block *block);
 void hd_block_done(struct hd_worker *w, struct hd_point_block *block);
 void hd_block_refresh(struct hd_worker *w, struct hd_point_block *block, uint32_t point);
@@ -239,7 +240,15 @@ bool hd_worker_swap_slice(struct hd_worker *w);
 
 /* state.c */
 int hd_keeper_open(struct hd_pipeline *p, struct hydro_error *err);
+/* Waits until what the workers wrote is in its files; give_up: without what is not synced. After the workers. */
+void hd_keeper_drain(struct hd_pipeline *p, bool give_up);
 void hd_keeper_close(struct hd_pipeline *p);
+/* LSN up to which a shard was read. */
+uint64_t hd_keeper_lsn(const struct hd_pipeline *p, uint32_t shard);
+/* From now on state is written; what was read and taken over is let go. [control, workers idle] */
+void hd_keeper_recovered(struct hd_pipeline *p);
+/* A point that gets its first plan takes the state it was read with. [worker] */
+void hd_keeper_take(struct hd_pipeline *p, uint32_t point, const struct hd_shape *shape, uint8_t *state, struct hd_swap_report *report);
 /* Writes the worker's next shard when it is time; all = every shard, now. */
 void hd_worker_checkpoint(struct hd_worker *w, bool all);
 

@@ -197,6 +197,7 @@ int hd_pipeline_drain(struct hd_pipeline *p, int64_t timeout_ms, struct hydro_er
 		}
 		w->started = false;
 	}
+	hd_keeper_drain(p, rc != HYDRO_OK);
 	return rc;
 }
 

@@ -22,6 +22,7 @@
 struct hd_pipeline;
 struct hd_worker;
 struct hd_latest;
+struct hd_plan;
 struct hd_plans;
 struct hd_shapes;
 struct hd_mview;
@@ -57,6 +58,9 @@ struct hd_pipeline_config {
 	/* Synced samples from `from_lsn` on, in LSN order, for the start. NULL: no replay. [control, worker] */
 	int (*replay)(void *arg, uint64_t from_lsn, hd_sample_row_fn row, void *row_arg, struct hydro_error *err);
 	void *replay_arg;
+	/* No reading of the journal below that LSN is needed any more. NULL: nobody to tell. [any] */
+	void (*release)(void *arg, uint64_t lsn);
+	void *release_arg;
 	/*
 	 * hd_lua_call_step on the worker's own state. What the step set before a failure is dropped. NULL: plans with Lua steps
 	 * do not compile. [worker]
@@ -75,6 +79,17 @@ struct hd_pipeline_config {
  * "" pass raw values as they are; others are kept raw, flagged UNPROCESSED, until hd_pipeline_swap gives them a plan. [control]
  */
 int hd_pipeline_open(const struct hd_pipeline_config *config, struct hd_pipeline **ret, struct hydro_error *err);
+/*
+ * Brings state to the journal's end: once, after the first plans were given and before anything is fed. Until then no state
+ * is written. `ret_records` (may be NULL): records that went through. [control]
+ */
+int hd_pipeline_recover(struct hd_pipeline *pipeline, uint64_t *ret_records, struct hydro_error *err);
+/*
+ * The plan a point had when its state was written, so that a start need not build it: its numbers, with a shape that was
+ * compiled for another point meanwhile. HYDRO_E_NOTFOUND when the point's configuration or the generation is another one,
+ * or no such shape is there yet: build and compile then. [control, before hd_pipeline_recover]
+ */
+int hd_pipeline_plan_stored(struct hd_pipeline *pipeline, uint32_t point, uint64_t config_version, uint32_t generation, struct hd_plan **ret);
 /* No more jobs are taken; returns when all that were posted are done and handed to the journal, or HYDRO_E_TIMEOUT. [control] */
 int hd_pipeline_drain(struct hd_pipeline *pipeline, int64_t timeout_ms, struct hydro_error *err);
 /*

@@ -103,7 +103,10 @@ static uint64_t stable_hash(const struct hd_compile *c)
 		h = hd_hash_u64(h ^ hd_hash(s->label, strlen(s->label)));
 		h = hd_hash_u64(h ^ s->identity ^ s->kind->state_version);
 		h = hd_hash_u64(h ^ hd_hash(s->consts, sizeof s->consts) ^ (uint64_t)s->state << 16 ^ s->param);
+		h = hd_hash_u64(h ^ hd_hash(s->in, sizeof s->in));
+		h = hd_hash_u64(h ^ hd_hash(s->out, sizeof s->out));
 	}
+	h = hd_hash_u64(h ^ hd_hash(c->metrics, c->slot_count * sizeof *c->metrics)); /* numbers of names are kept on disk */
 	return hd_hash_u64(h ^ hd_hash(c->table, c->table_count * sizeof *c->table) ^ c->state_bytes ^ (uint64_t)c->param_count << 32);
 }
 
@@ -193,6 +196,20 @@ static int intern_shape(struct hd_shapes *shapes, struct hd_buf *key, const stru
 	if (rc == HYDRO_OK)
 		*ret = shape;
 	return rc;
+}
+
+struct hd_shape *hd_shapes_find(struct hd_shapes *shapes, uint64_t hash)
+{
+	struct hd_shape *found = NULL;
+	(void)pthread_mutex_lock(&shapes->lock);
+	for (size_t i = 0; i < HD_ARRAY_LEN(shapes->buckets) && !found; i++)
+		for (struct hd_shape *shape = shapes->buckets[i]; shape && !found; shape = shape->next)
+			if (shape->hash == hash)
+				found = shape;
+	if (found)
+		found->refs++;
+	(void)pthread_mutex_unlock(&shapes->lock);
+	return found;
 }
 
 void hd_shape_ref(struct hd_shape *shape)

@@ -117,6 +117,8 @@ const struct hd_step_kind *hd_step_kind_find(const char *name);
 /* The kind of Lua steps; not in the table. */
 extern const struct hd_step_kind hd_step_lua;
 
+/* A live shape by its hash, with a reference; NULL when there is none. */
+struct hd_shape *hd_shapes_find(struct hd_shapes *shapes, uint64_t hash);
 void hd_shape_ref(struct hd_shape *shape);
 void hd_shape_unref(struct hd_shape *shape);
 /* A new point's state. */

@@ -78,7 +78,7 @@ void hd_worker_swap_point(struct hd_worker *w, struct hd_point_block *block, uin
 	slot->done = true;
 	struct hd_swap_report *report = &swap->of_worker[w->index];
 	report->points++;
-	if (hd_block_set_plan(w, block, slot->plan, report) != HYDRO_OK) {
+	if (hd_block_set_plan(w, block, point, slot->plan, report) != HYDRO_OK) {
 		hd_pipeline_event(w->pipeline, HD_EVENT_ERROR, "no_memory", point, "a point keeps its old plan: no memory");
 		(void)pthread_mutex_lock(&swap->lock);
 		swap->failed++;

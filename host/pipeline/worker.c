@@ -185,7 +185,7 @@ void hd_pipeline_synced(void *arg, struct hd_batch *batch)
 	struct hd_worker *w = out->worker;
 	hd_latest_publish(p->latest, batch);
 	if (batch->count)
-		atomic_store_explicit(&w->synced_lsn, batch->first_lsn + batch->count - 1, memory_order_relaxed);
+		atomic_store_explicit(&p->synced_lsn, batch->first_lsn + batch->count - 1, memory_order_release); /* batches come in this order */
 	atomic_store_explicit(&w->synced_seq, out->seq, memory_order_release);
 	for (uint32_t i = 0; i < out->ack_count; i++)
 		out->acks[i].synced(out->acks[i].arg, out->acks[i].accepted, out->acks[i].dropped);
