@@ -119,10 +119,23 @@ void entry_after(struct hd_collect *c, uint32_t index, bool retry)
 
 /* ---- what a poll asks for ---- */
 
-static bool overlap_due(const struct hd_collect *c, const struct entry *entry, int64_t now_ms)
+/* The point's own time in each `every_ms` lies between the poll before and now. */
+static bool overlap_due(struct hd_collect *c, uint32_t index, int64_t length_ms, int64_t every_ms)
 {
-	int64_t every_ms = c->config.overlap_every_ms;
-	return c->config.overlap_ms > 0 && now_ms / every_ms != (now_ms - entry->period_s * HD_MS_PER_S) / every_ms;
+	int64_t shift_ms = (int64_t)(hd_hash_u64(index + UINT64_C(0x6f76)) % (uint64_t)every_ms);
+	int64_t now_ms = mono_ms() - c->origin_ms + shift_ms;
+	int64_t before_ms = c->schedule.due_ms[index] - c->origin_ms + shift_ms - c->schedule.entries[index].period_s * HD_MS_PER_S;
+	return length_ms > 0 && now_ms / every_ms != before_ms / every_ms;
+}
+
+/* Marked before anything can put the poll off; the marks stay until a poll with them was good. */
+static void overlaps_mark(struct hd_collect *c, uint32_t index)
+{
+	struct entry *entry = &c->schedule.entries[index];
+	if (overlap_due(c, index, c->config.overlap_ms, c->config.overlap_every_ms))
+		entry->bits |= ENTRY_OVERLAP;
+	if (overlap_due(c, index, c->config.deep_ms, c->config.deep_every_ms))
+		entry->bits |= ENTRY_DEEP;
 }
 
 /*
@@ -145,11 +158,17 @@ void poll_window(struct poll *poll)
 		from_ms = poll->point->start_ms > 0 ? poll->point->start_ms : now_ms - first_ms;
 	}
 	bool gap = now_ms - from_ms > c->config.slice_ms && !(entry->bits & ENTRY_QUIET);
-	if (entry->behind_s)
+	if (entry->behind_s && entry->failures < POLL_FAILURES_MAX)
 		from_ms = HD_MIN(from_ms, HD_MAX(entry->behind_s * HD_MS_PER_S, now_ms - c->config.behind_ms));
-	if (newest_ms > 0 && !gap && overlap_due(c, entry, now_ms))
+	if (newest_ms > 0 && !gap && entry->bits & ENTRY_OVERLAP) {
+		poll->bits |= POLL_OVERLAP;
 		from_ms = HD_MIN(from_ms, newest_ms + 1 - c->config.overlap_ms);
-	from_ms = HD_MAX(from_ms, now_ms - c->config.history_ms);
+	}
+	if (newest_ms > 0 && !gap && entry->bits & ENTRY_DEEP) {
+		poll->bits |= POLL_DEEP;
+		from_ms = HD_MIN(from_ms, newest_ms + 1 - c->config.deep_ms);
+	}
+	from_ms = HD_MAX(from_ms, HD_MAX(poll->point->start_ms, now_ms - c->config.history_ms));
 	if (from_ms > now_ms)
 		return; /* the logger's clock is ahead of ours: its newest value tells */
 	poll->mode = HYDRO_POLL_HISTORY;
@@ -184,6 +203,7 @@ static void admit(struct account *account, uint32_t index, bool from_backlog)
 {
 	struct hd_collect *c = account->collect;
 	struct entry *entry = &c->schedule.entries[index];
+	overlaps_mark(c, index);
 	if (worker_is_full(c, c->ops.worker_of(c->ops.arg, index))) {
 		provider_of(account)->counters.not_started++;
 		schedule_put(&c->schedule, index, mono_ms() + FULL_WORKER_WAIT_MS);

@@ -196,6 +196,11 @@ void answer_parse(void *arg, struct hd_worker *w)
 	}
 	if (outcome.status == HYDRO_PART_MORE)
 		chain_check(poll, &outcome, newest_before_ms);
+	/* The page before said that there was more. */
+	if (outcome.status == HYDRO_PART_NO_DATA && poll->pages > 0) {
+		outcome.status = poll->page_newest_ms > 0 ? HYDRO_PART_DATA : HYDRO_PART_NO_DATA;
+		poll->bits |= POLL_DOUBT;
+	}
 	poll->verdict = outcome.status;
 	bool whole = (outcome.status == HYDRO_PART_DATA || outcome.status == HYDRO_PART_NO_DATA) && poll->failed == 0 &&
 		     poll->todo == 1u << poll->part;

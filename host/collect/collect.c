@@ -213,7 +213,10 @@ static void config_defaults(struct hd_collect_config *config)
 	DEFAULT(overlap_ms, HD_COLLECT_OVERLAP_MS);
 	config->overlap_ms = HD_MAX(config->overlap_ms, 0);
 	DEFAULT(overlap_every_ms, HD_MAX(config->overlap_ms, 1));
-	DEFAULT(behind_ms, config->slice_ms);
+	DEFAULT(deep_ms, HD_COLLECT_DEEP_MS);
+	config->deep_ms = HD_MAX(config->deep_ms, 0);
+	DEFAULT(deep_every_ms, HD_MAX(config->deep_ms / 2, 1));
+	DEFAULT(behind_ms, HD_COLLECT_BEHIND_MS);
 	DEFAULT(retry_ms, HD_COLLECT_RETRY_MS);
 	DEFAULT(circuit_failures, HD_COLLECT_CIRCUIT_FAILURES);
 	DEFAULT(circuit_open_ms, HD_COLLECT_CIRCUIT_OPEN_MS);

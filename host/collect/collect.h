@@ -27,6 +27,8 @@ struct hd_worker;
 #define HD_COLLECT_HISTORY_MS (INT64_C(90) * 86400 * 1000)
 #define HD_COLLECT_FIRST_WINDOW_MS (INT64_C(3600) * 1000)
 #define HD_COLLECT_OVERLAP_MS (INT64_C(600) * 1000)
+#define HD_COLLECT_BEHIND_MS (INT64_C(86400) * 1000)
+#define HD_COLLECT_DEEP_MS (INT64_C(86400) * 1000)
 #define HD_COLLECT_RETRY_MS INT64_C(5000)
 #define HD_COLLECT_CIRCUIT_FAILURES 10u
 #define HD_COLLECT_CIRCUIT_OPEN_MS INT64_C(30000)
@@ -113,7 +115,9 @@ struct hd_collect_config {
 	int64_t first_window_ms;   /* how far back a point without any reading and without a start is asked */
 	int64_t overlap_ms;        /* how far before the newest reading is asked once every overlap_every_ms; < 0: never */
 	int64_t overlap_every_ms;  /* 0: overlap_ms */
-	int64_t behind_ms;         /* how far back a part that failed is asked again; 0: slice_ms */
+	int64_t deep_ms;           /* the same further back and less often, for what providers take in hours late; < 0: never */
+	int64_t deep_every_ms;     /* 0: half of deep_ms, so that an outage at the time of one look leaves another */
+	int64_t behind_ms;         /* how far back a part that failed while others did not is asked again */
 	int64_t retry_ms;          /* first retry of what failed, doubling within the poll's period */
 	uint32_t circuit_failures; /* failed polls in a row that open an account's circuit */
 	int64_t circuit_open_ms, circuit_open_max_ms;

@@ -31,6 +31,9 @@ enum entry_state {
 #define ENTRY_DENIED 2u  /* 401 also after a new login: no login for its sake */
 #define ENTRY_CHANGED 4u /* configuration changed while polled */
 #define ENTRY_RESTING 8u /* a poll with good parts waits to ask the failed ones again */
+#define ENTRY_DOUBT 32u  /* a part had nothing while others had data: asked once more, now believed */
+#define ENTRY_OVERLAP 64u /* owes a look at the recent past, */
+#define ENTRY_DEEP 128u   /* and one further back, until a poll with it was good */
 #define ENTRY_NOW 16u    /* wanted again as soon as its poll is over */
 
 struct entry {
@@ -148,7 +151,10 @@ struct outbox {
 #define POLL_HOLDING 64u   /* live readings of the point wait */
 #define POLL_RETRY 128u
 #define POLL_GOOD_TOKEN 256u
-#define POLL_LAST_TRY 512u /* no rest any more: what is there is fed */
+#define POLL_DOUBT 512u /* a part had nothing while others had data */
+#define POLL_OVERLAP 1024u /* its window covers the entry's mark */
+#define POLL_DEEP 2048u
+#define POLL_FAILURES_MAX 255u /* in a row: from then on what a part owes is not asked again */
 
 struct poll {
 	struct hd_net_job job; /* first: the way back to the io thread */

@@ -263,6 +263,17 @@ static void part_note(struct poll *poll, uint32_t part, uint32_t outcome, uint32
 	}
 }
 
+/* Some parts had data, others answered well and had nothing. */
+static bool parts_differ(const struct poll *poll)
+{
+	bool data = false, nothing = false;
+	for (uint32_t i = 0; i < poll->parts; i++) {
+		data = data || poll->outcome[i] == HYDRO_PART_DATA;
+		nothing = nothing || poll->outcome[i] == HYDRO_PART_NO_DATA;
+	}
+	return data && nothing;
+}
+
 /* Asks the next slice of a long gap. */
 static void slice_next(struct poll *poll)
 {
@@ -284,7 +295,7 @@ static bool poll_rest(struct poll *poll)
 	struct hd_collect *c = poll->collect;
 	struct entry *entry = &c->schedule.entries[poll->index];
 	bool all = __builtin_popcount(poll->failed) == (int)poll->parts;
-	if (all || c->draining || poll->bits & (POLL_DRY | POLL_SLICED | POLL_LAST_TRY) ||
+	if (all || c->draining || poll->bits & (POLL_DRY | POLL_SLICED) ||
 	    entry->bits & (ENTRY_CHANGED | ENTRY_NOW) || c->resting_count >= RESTING_MAX)
 		return false;
 	uint32_t failures = entry->failures;
@@ -341,20 +352,37 @@ void poll_part_over(struct poll *poll, uint32_t outcome, uint32_t status, const 
 
 /* ---- the end ---- */
 
+/* What is newer than the begin of this poll's window has to be asked again: others of its parts may have moved the newest
+ * reading past what this one still owes. */
+static void entry_behind(const struct poll *poll, struct entry *entry)
+{
+	uint32_t from_s = (uint32_t)(poll->begin_ms / HD_MS_PER_S);
+	if (poll->mode == HYDRO_POLL_HISTORY && poll->raws_total > 0 && (!entry->behind_s || from_s < entry->behind_s))
+		entry->behind_s = from_s;
+}
+
 static void entry_learn(struct poll *poll, struct entry *entry, bool good)
 {
 	bool history = poll->mode == HYDRO_POLL_HISTORY;
-	if (good) {
+	if (!good) {
+		entry->failures = (uint8_t)HD_MIN(entry->failures + 1, 255);
+		entry_behind(poll, entry);
+	} else {
 		entry->failures = 0;
 		entry->bits &= (uint8_t)~ENTRY_DENIED;
 		if (history)
 			entry->behind_s = 0;
-	} else {
-		entry->failures = (uint8_t)HD_MIN(entry->failures + 1, 255);
-		/* Others of its parts may have moved the newest reading past what the failed one still owes. */
-		uint32_t from_s = (uint32_t)(poll->begin_ms / HD_MS_PER_S);
-		if (history && poll->raws_total > 0 && (!entry->behind_s || from_s < entry->behind_s))
-			entry->behind_s = from_s;
+		if (poll->bits & POLL_OVERLAP)
+			entry->bits &= (uint8_t)~ENTRY_OVERLAP;
+		if (poll->bits & POLL_DEEP)
+			entry->bits &= (uint8_t)~ENTRY_DEEP;
+		/* Empty answers happen where there is data: believed the second time. */
+		if (!(poll->bits & POLL_DOUBT)) {
+			entry->bits &= (uint8_t)~ENTRY_DOUBT;
+		} else if (!(entry->bits & ENTRY_DOUBT)) {
+			entry->bits |= ENTRY_DOUBT;
+			entry_behind(poll, entry);
+		}
 	}
 	if (history && good && poll->raws_total == 0)
 		entry->bits |= ENTRY_QUIET;
@@ -381,6 +409,8 @@ void poll_over(struct poll *poll)
 {
 	struct hd_collect *c = poll->collect;
 	struct account *account = poll->account;
+	if (parts_differ(poll))
+		poll->bits |= POLL_DOUBT;
 	if (poll->bits & POLL_SLICED && !poll->failed && poll->to_ms < poll->end_ms && !c->draining) {
 		slice_next(poll);
 		return;

@@ -324,7 +324,7 @@ static double collect_run(double seconds, double *ret_data_share)
 	struct hd_collect_provider provider = {.name = "twin", .ops = &rig.twin.descriptor->ops.provider, .instance = rig.instance,
 					       .descriptor = rig.twin.descriptor, .concurrency = connections};
 	struct hd_collect_config config = {
-		.net = net, .points = rig.points, .providers = &provider, .provider_count = 1, .in_flight_max = connections, .overlap_ms = -1,
+		.net = net, .points = rig.points, .providers = &provider, .provider_count = 1, .in_flight_max = connections, .overlap_ms = -1, .deep_ms = -1,
 		.ops = {.options = make_options, .options_free = free_options, .account = account, .worker_of = worker_of, .post = post,
 			.feed = feed, .newest = newest},
 	};

@@ -357,7 +357,7 @@ struct fake *fake_new(void)
 				      .login_request = login_request, .login_parse = login_parse, .request = request, .parse = parse};
 	f->provider = (struct hd_collect_provider){.name = "fake", .ops = &f->ops, .instance = f};
 	f->config = (struct hd_collect_config){
-		.net = f->net, .points = f->points, .providers = &f->provider, .provider_count = 1, .seed = 7, .overlap_ms = -1, .submit = submit,
+		.net = f->net, .points = f->points, .providers = &f->provider, .provider_count = 1, .seed = 7, .overlap_ms = -1, .deep_ms = -1, .submit = submit,
 		.submit_arg = f,
 		.ops = {.arg = f, .options = make_options, .options_free = free_options, .account = account, .worker_of = worker_of, .post = post,
 			.feed = feed, .newest = newest, .hold = hold, .release = release, .idle = idle, .event = event},

@@ -164,3 +164,75 @@ Test(history, a_logger_ahead_of_the_clock_is_asked_for_its_latest)
 	cr_assert_eq(f->requests[0].mode, HYDRO_POLL_LATEST);
 	fake_free(f);
 }
+
+Test(history, once_a_day_the_last_day_is_asked_again_at_each_points_own_time)
+{
+	struct fake *f = fake_new();
+	f->config.deep_ms = f->config.deep_every_ms = 24 * HOUR_MS;
+	for (int i = 0; i < 4; i++)
+		fake_point(f, 600, 0);
+	fake_open(f);
+	int64_t first = fake_now();
+	/* A reading that comes hours late, when newer ones are there. */
+	f->silent_from_ms = first + HOUR_MS;
+	f->silent_to_ms = first + HOUR_MS + 1800000;
+	fake_run(f, 5 * HOUR_MS, 10000);
+	f->silent_to_ms = 0;
+	uint32_t before = f->request_count;
+	fake_run(f, 24 * HOUR_MS, 10000);
+	uint32_t deep[4] = {0}, minute[4] = {0};
+	for (uint32_t i = before; i < f->request_count; i++)
+		if (f->requests[i].to_ms - f->requests[i].from_ms > 23 * HOUR_MS) {
+			deep[f->requests[i].point]++;
+			minute[f->requests[i].point] = (uint32_t)((f->requests[i].at_ms - first) / 60000);
+			cr_assert_leq(f->requests[i].from_ms, f->silent_from_ms + 5 * HOUR_MS);
+		}
+	for (int i = 0; i < 4; i++)
+		cr_assert(deep[i] == 1 || deep[i] == 2, "point %d: %u", i, deep[i]);
+	cr_assert(minute[0] != minute[1] || minute[1] != minute[2], "not all at once");
+	fake_free(f);
+}
+
+static uint32_t empty_part_until; /* requests of part 1 that get nothing */
+
+static void serve_empty_part(struct fake *f, const struct fake_request *q, struct fake_reply *reply)
+{
+	if (q->part == 1 && empty_part_until > 0) {
+		empty_part_until--;
+		reply->status = 200;
+		return;
+	}
+	fake_serve_series(f, q, reply);
+}
+
+Test(history, an_empty_part_beside_full_ones_is_asked_once_more_and_then_believed)
+{
+	struct fake *f = fake_new();
+	f->parts = 3;
+	f->serve = serve_empty_part;
+	f->newest_ms[fake_point(f, 600, 0)] -= HOUR_MS;
+	int64_t from = f->newest_ms[0] + 1;
+	empty_part_until = 1;
+	fake_open(f);
+	fake_run(f, 1200000, 1000);
+	cr_assert_eq(fake_polls(f, 0), 6);
+	cr_assert_eq(f->requests[0].from_ms, from);
+	cr_assert_leq(f->requests[4].from_ms, from, "the whole window again");
+	/* It recovered: back to short windows. */
+	uint32_t before = f->request_count;
+	fake_run(f, 600000, 1000);
+	cr_assert_gt(f->requests[before].from_ms, from + HOUR_MS / 2);
+	/* A part that is dead for good is doubted once only. */
+	empty_part_until = 1000;
+	fake_run(f, 600000, 1000);
+	uint32_t doubted = f->request_count;
+	fake_run(f, 600000, 1000);
+	cr_assert_leq(f->requests[doubted].from_ms, f->requests[doubted - 3].from_ms);
+	for (int i = 0; i < 5; i++) {
+		before = f->request_count;
+		fake_run(f, 600000, 1000);
+		cr_assert_eq(fake_polls(f, before), 3);
+		cr_assert_geq(f->requests[before].from_ms, f->requests[before].at_ms - 2 * 600000, "%d", i);
+	}
+	fake_free(f);
+}
