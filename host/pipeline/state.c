@@ -19,7 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QUEUE_SHARDS HD_SHARDS
+#define QUEUE_SHARDS (4u * HD_SHARDS)
+#define AT_ONCE 64u /* shards that share one sync of the folder */
 #define POLL_MS 20
 
 /* A shard that was written to memory. */
@@ -198,34 +199,74 @@ static void release(struct hd_pipeline *p)
 		p->config.release(p->config.release_arg, least);
 }
 
-/* Once all that is in it is synced; given up when the pipeline stops without the journal. */
-static void publish(struct hd_pipeline *p, struct shard_image *image)
+/* Waits until all that is in it is synced; false when the pipeline stops without that. */
+static bool wait_synced(struct hd_keeper *k, const struct shard_image *image)
 {
-	struct hd_keeper *k = p->keeper;
-	struct hydro_error err = {.struct_size = sizeof err};
 	const struct timespec nap = {0, POLL_MS * 1000000L};
 	while (!hd_worker_is_synced(image->worker, image->seq)) {
 		if (atomic_load(&k->stopping))
-			return;
+			return false;
 		(void)nanosleep(&nap, NULL);
 	}
+	return true;
+}
+
+static int write_new(const struct hd_pipeline *p, const struct shard_image *image, struct hydro_error *err)
+{
 	char path[4096];
+	(void)snprintf(path, sizeof path, "%s/%02x.state.new", p->config.state_dir, image->shard);
+	HD_CLEANUP(hd_cleanup_fd) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot create %s", path);
+	int rc = hd_fs_pwrite(fd, image->data.data, image->data.len, 0, err);
+	if (rc == HYDRO_OK && fdatasync(fd) != 0)
+		rc = hd_error_errno(err, HYDRO_E_IO, errno, "cannot sync %s", path);
+	return rc;
+}
+
+static int put_in_place(const struct hd_pipeline *p, const struct shard_image *image, struct hydro_error *err)
+{
+	char path[4096], fresh[4200];
 	path_of(p, image->shard, path, sizeof path);
-	if (hd_fs_write_atomic(path, image->data.data, image->data.len, 0600, &err) != HYDRO_OK) {
+	(void)snprintf(fresh, sizeof fresh, "%s.new", path);
+	return rename(fresh, path) == 0 ? HYDRO_OK : hd_error_errno(err, HYDRO_E_IO, errno, "cannot rename %s", fresh);
+}
+
+/* Several shards become files together: each synced, renamed, then their folder once. */
+static void publish(struct hd_pipeline *p, struct shard_image **images, size_t count)
+{
+	struct hydro_error err = {.struct_size = sizeof err};
+	int rc = HYDRO_OK;
+	size_t written = 0;
+	while (written < count && rc == HYDRO_OK && wait_synced(p->keeper, images[written])) {
+		rc = write_new(p, images[written], &err);
+		written += rc == HYDRO_OK;
+	}
+	for (size_t i = 0; i < written && rc == HYDRO_OK; i++)
+		rc = put_in_place(p, images[i], &err);
+	if (rc == HYDRO_OK && written)
+		rc = hd_fs_sync_dir(p->config.state_dir, &err);
+	if (rc != HYDRO_OK) {
 		hd_pipeline_event(p, HD_EVENT_WARN, "state_write_failed", HD_POINT_NONE, "%s; more of the journal is read at the next start", err.text);
 		return;
 	}
-	k->shard_lsn[image->shard] = image->lsn;
+	for (size_t i = 0; i < written; i++)
+		p->keeper->shard_lsn[images[i]->shard] = images[i]->lsn;
 	release(p);
 }
 
 static void *keeper_main(void *arg)
 {
 	struct hd_pipeline *p = arg;
-	void *item;
-	while (hd_queue_pop(p->keeper->queue, &item, 1, -1)) {
-		publish(p, item);
-		image_free(item);
+	void *items[AT_ONCE];
+	size_t count;
+	while ((count = hd_queue_pop(p->keeper->queue, items, AT_ONCE, -1)) > 0) {
+		struct shard_image *images[AT_ONCE];
+		for (size_t i = 0; i < count; i++)
+			images[i] = items[i];
+		publish(p, images, count);
+		for (size_t i = 0; i < count; i++)
+			image_free(images[i]);
 	}
 	return NULL;
 }

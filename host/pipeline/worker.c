@@ -178,6 +178,13 @@ void hd_worker_ack(struct hd_worker *w, const struct hd_feed *how, uint32_t acce
 	out->acks[out->ack_count++] = (struct hd_ack){how->synced, how->arg, accepted, dropped};
 }
 
+static void raise_lsn(_Atomic uint64_t *highest, uint64_t lsn)
+{
+	uint64_t old = atomic_load(highest);
+	while (old < lsn && !atomic_compare_exchange_weak(highest, &old, lsn))
+		;
+}
+
 void hd_pipeline_synced(void *arg, struct hd_batch *batch)
 {
 	struct hd_pipeline *p = HD_CAST(struct hd_pipeline, HD_PIPELINE_MAGIC, arg);
@@ -185,7 +192,7 @@ void hd_pipeline_synced(void *arg, struct hd_batch *batch)
 	struct hd_worker *w = out->worker;
 	hd_latest_publish(p->latest, batch);
 	if (batch->count)
-		atomic_store_explicit(&p->synced_lsn, batch->first_lsn + batch->count - 1, memory_order_release); /* batches come in this order */
+		raise_lsn(&p->synced_lsn, batch->first_lsn + batch->count - 1);
 	atomic_store_explicit(&w->synced_seq, out->seq, memory_order_release);
 	for (uint32_t i = 0; i < out->ack_count; i++)
 		out->acks[i].synced(out->acks[i].arg, out->acks[i].accepted, out->acks[i].dropped);
