@@ -7,6 +7,7 @@
 #include "hostside/options.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -23,13 +24,24 @@
 #define ADDRESSES_LIMITED 1
 #endif
 
+/* Files of any kind, the standard output among them when it is one: not while the plugin's code runs. */
+static void may_write(bool yes)
+{
+	struct rlimit size;
+	if (getrlimit(RLIMIT_FSIZE, &size) != 0)
+		return;
+	size.rlim_cur = yes ? size.rlim_max : 0;
+	(void)setrlimit(RLIMIT_FSIZE, &size);
+}
+
 static void limit_self(void)
 {
-	static const struct { int what; rlim_t max; } limits[] = {{RLIMIT_CPU, PROBE_SECONDS}, {RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_NOFILE, 64}};
+	static const struct { int what; rlim_t max; } limits[] = {{RLIMIT_CPU, PROBE_SECONDS}, {RLIMIT_CORE, 0}, {RLIMIT_NOFILE, 64}};
 	for (size_t i = 0; i < HD_ARRAY_LEN(limits); i++) {
 		struct rlimit limit = {limits[i].max, limits[i].max};
 		(void)setrlimit((__rlimit_resource_t)limits[i].what, &limit);
 	}
+	may_write(false);
 	struct rlimit addresses = {PROBE_BYTES, PROBE_BYTES};
 	if (ADDRESSES_LIMITED)
 		(void)setrlimit(RLIMIT_AS, &addresses);
@@ -70,6 +82,7 @@ int hd_runner_probe(const char *path)
 	struct hydro_error err = {.struct_size = sizeof err};
 	struct hd_module module = {0};
 	int rc = look(path, &module, &err);
+	may_write(true);
 	HD_CLEANUP(hd_buf_done) struct hd_buf json = {0};
 	if (rc == HYDRO_OK) {
 		(void)hd_buf_add_text(&json, "{\"ok\":true,\"plugin\":");

@@ -4,6 +4,7 @@
 #include "base/timefmt.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,11 +110,17 @@ static bool type_fits(const hydro_option *row, const cJSON *item)
 	}
 }
 
+/* A number that a map's value may be written as: whole, and small enough to print as it was given. */
+static bool is_whole(const cJSON *item)
+{
+	return cJSON_IsNumber(item) && fabs(item->valuedouble) <= 9007199254740992.0 && item->valuedouble == floor(item->valuedouble);
+}
+
 static int count_map(struct build *b, const hydro_option *row, const cJSON *map, struct hydro_error *err)
 {
 	uint32_t count = 0;
 	for (const cJSON *item = map->child; item; item = item->next, count++) {
-		if (!cJSON_IsString(item) && !(cJSON_IsNumber(item) && item->valuedouble == (double)(int64_t)item->valuedouble))
+		if (!cJSON_IsString(item) && !is_whole(item))
 			return hd_error_set(err, HYDRO_E_CONFIG, "option '%s': the value of \"%.40s\" must be a text", row->key, item->string);
 		const char *problem = hd_text_problem(item->string, strlen(item->string));
 		size_t len = cJSON_IsString(item) ? strlen(item->valuestring) : 24;

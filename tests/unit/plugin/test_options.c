@@ -159,6 +159,8 @@ Test(options, what_is_wrong_is_refused_with_key_and_expectation)
 	refused(&f, point, "{\"device_token\":\"\"}", "is required and empty");
 	refused(&f, point, "{\"device_token\":\"abc\",\"keys\":{\"Bad Metric\":\"1\"}}", "\"Bad Metric\" is not a metric's name");
 	refused(&f, point, "{\"device_token\":\"abc\",\"keys\":{\"flow\":true}}", "the value of \"flow\" must be a text");
+	refused(&f, point, "{\"device_token\":\"abc\",\"keys\":{\"flow\":1e300}}", "the value of \"flow\" must be a text");
+	refused(&f, point, "{\"device_token\":\"abc\",\"keys\":{\"flow\":1.5}}", "the value of \"flow\" must be a text");
 	refused(&f, point, "{\"device_token\":\"abc\",\"keys\":7}", "option 'keys' must be an object of texts");
 	done(&f);
 }
