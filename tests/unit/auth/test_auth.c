@@ -36,7 +36,7 @@ Test(auth, the_first_start_makes_one_admin_key_and_no_other_start_does)
 	cr_assert(who.role == HD_AUTH_ADMIN && who.id == 1);
 	hd_auth_close(&auth);
 	hd_store_close(&w.store);
-	(void)snprintf(command, sizeof command, "grep -qr '%s' '%s'", strrchr(key, '_') + 1, w.dir);
+	(void)snprintf(command, sizeof command, "grep -qr -e '%s' '%s'", strrchr(key, '_') + 1, w.dir);
 	cr_assert_neq(system(command), 0, "the key is readable on disk");
 	store_world_open(&w);
 	cr_assert_eq(hd_auth_open(w.store, &auth, &w.err), HYDRO_OK);
