@@ -89,7 +89,7 @@ struct hd_http_config {
 	const char *address; /* numeric IPv4 or IPv6; NULL = 127.0.0.1 */
 	uint16_t port;       /* 0 = any free one */
 	uint32_t threads;    /* event threads; 0 = 2 */
-	uint32_t workers;    /* http workers; 0 = 16. As many writes can share one commit */
+	uint32_t workers;    /* http workers; 0 = 64. As many writes can share one commit */
 	uint32_t queue;      /* requests that may wait for a worker; 0 = 1024; beyond: 503 */
 	uint32_t connections; /* 0 = 4096 */
 	uint32_t timeout_s;  /* a connection without progress for so long is closed; 0 = 60 */

@@ -164,7 +164,7 @@ static struct hd_http *new_http(const struct hd_http_config *config)
 	http->address = strdup(config->address ? config->address : "127.0.0.1");
 	http->spool_dir = strdup(config->spool_dir ? config->spool_dir : "/tmp");
 	http->config.threads = config->threads ? config->threads : 2;
-	http->config.workers = config->workers ? config->workers : 16;
+	http->config.workers = config->workers ? config->workers : 64;
 	http->config.queue = config->queue ? config->queue : 1024;
 	http->config.connections = config->connections ? config->connections : 4096;
 	http->config.timeout_s = config->timeout_s ? config->timeout_s : 60;
