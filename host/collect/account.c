@@ -48,8 +48,7 @@ bool account_token_usable(const struct account *account)
 {
 	if (!(provider_of(account)->config.ops->capabilities & HYDRO_PROVIDER_LOGIN))
 		return true;
-	return account->token && !account->token_refused &&
-	       (!account->expires_ms || hd_clock_wall_ms() < account->expires_ms);
+	return account->token && !account->token_refused && (!account->expires_ms || hd_clock_wall_ms() < account->expires_ms);
 }
 
 /* ---- login ---- */
@@ -135,8 +134,9 @@ static void login_parse(void *arg, struct hd_worker *w)
 	struct account *account = login->account;
 	struct hd_collect *c = account->collect;
 	const struct hd_collect_provider *provider = &provider_of(account)->config;
-	hydro_http_response response = {sizeof response, login->status, login->body.data ? login->body.data : "", login->body.len,
-					login->content_type, login->received_ms, login->retry_after_ms};
+	hydro_http_response response = {sizeof response,      login->status,       login->body.data ? login->body.data : "",
+					login->body.len,      login->content_type, login->received_ms,
+					login->retry_after_ms};
 	login->token = (hydro_token){.struct_size = sizeof login->token};
 	login->error.struct_size = sizeof login->error;
 	if (c->ops.enter)
@@ -198,9 +198,15 @@ static int login_submit(struct login *login, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return rc;
 	struct hd_net_request http = {
-		.method = request.method, .url = request.url, .headers = request.headers, .header_count = request.header_count,
-		.header_stride = request.header_stride, .body = request.body, .body_len = request.body_len,
-		.timeout_ms = request.timeout_ms ? request.timeout_ms : provider->timeout_ms, .owner = c,
+		.method = request.method,
+		.url = request.url,
+		.headers = request.headers,
+		.header_count = request.header_count,
+		.header_stride = request.header_stride,
+		.body = request.body,
+		.body_len = request.body_len,
+		.timeout_ms = request.timeout_ms ? request.timeout_ms : provider->timeout_ms,
+		.owner = c,
 	};
 	rc = c->config.submit(c->config.submit_arg, &http, login_answered, login, err);
 	explicit_bzero(c->scratch, c->scratch_size); /* it held the password */
@@ -270,7 +276,8 @@ void account_unauthorized(struct poll *poll)
 		account->token_refused = true;
 		/* A token that never worked is a login that failed, or each poll would bring a login. */
 		if (account->token && !account->token_good) {
-			account->login_at_ms = now_ms + jitter_ms(account->collect, backoff_ms(LOGIN_RETRY_MS, account->login_failures, LOGIN_RETRY_MAX_MS));
+			account->login_at_ms =
+				now_ms + jitter_ms(account->collect, backoff_ms(LOGIN_RETRY_MS, account->login_failures, LOGIN_RETRY_MAX_MS));
 			account->login_failures = HD_MIN(account->login_failures + 1, 30u);
 		}
 	}
@@ -316,7 +323,8 @@ void account_answered(struct account *account, const struct poll *poll, int64_t 
 			circuit_open(account, now_ms);
 	} else if (poll->bits & POLL_ANSWERED) {
 		if (account->circuit != CIRCUIT_CLOSED)
-			health_event(account->collect, 2, "circuit_closed", "provider %s, account %u", provider_of(account)->config.name, account->id);
+			health_event(account->collect, 2, "circuit_closed", "provider %s, account %u", provider_of(account)->config.name,
+				     account->id);
 		account->failures_in_a_row = account->circuit_opens_in_a_row = 0;
 		account->circuit = CIRCUIT_CLOSED;
 	}

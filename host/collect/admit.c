@@ -262,6 +262,11 @@ void send_push(struct account *account, struct poll *poll, bool first)
 /* Sends what may be sent now; false with the time to try again when something keeps the rest. */
 static bool send_queue_run(struct account *account, int64_t now_ms, int64_t *ret_wake_ms)
 {
+	bool stuck = now_ms < account->pause_ms || !account_token_usable(account);
+	if (account->collect->draining && stuck) {
+		poll_fail_waiting(account, "stopping");
+		return true;
+	}
 	while (account->send_head) {
 		if (now_ms < account->pause_ms) {
 			*ret_wake_ms = account->pause_ms;

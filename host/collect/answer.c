@@ -135,8 +135,9 @@ static void parse(struct poll *poll, hydro_outcome *outcome)
 	const struct hd_collect_provider *provider = &provider_of(poll->account)->config;
 	hydro_poll view;
 	poll_fill(poll, &view);
-	hydro_http_response response = {sizeof response, poll->status, poll->body.data ? poll->body.data : "", poll->body.len,
-					poll->content_type, poll->received_ms, poll->retry_after_ms};
+	hydro_http_response response = {sizeof response,     poll->status,       poll->body.data ? poll->body.data : "",
+					poll->body.len,      poll->content_type, poll->received_ms,
+					poll->retry_after_ms};
 	hydro_emit emit = {.struct_size = sizeof emit, .ctx = poll, .raw = emit_raw, .raw_for = emit_raw_for};
 	struct hydro_error err = {.struct_size = sizeof err};
 	if (c->ops.enter)
@@ -147,8 +148,7 @@ static void parse(struct poll *poll, hydro_outcome *outcome)
 	poll->reason[0] = '\0';
 	if (rc != HYDRO_OK)
 		outcome->status = HYDRO_PART_FAILED;
-	if (outcome->status < HYDRO_PART_DATA || outcome->status > HYDRO_PART_FAILED ||
-	    outcome->continuation_len > HYDRO_CONTINUATION_BYTES) {
+	if (outcome->status < HYDRO_PART_DATA || outcome->status > HYDRO_PART_FAILED || outcome->continuation_len > HYDRO_CONTINUATION_BYTES) {
 		outcome->status = HYDRO_PART_FAILED;
 		(void)snprintf(poll->reason, sizeof poll->reason, "the provider's outcome is not valid");
 	} else if (outcome->status == HYDRO_PART_FAILED) {
@@ -159,8 +159,8 @@ static void parse(struct poll *poll, hydro_outcome *outcome)
 /* A chain of pages must move: another continuation, or newer data. */
 static void chain_check(struct poll *poll, hydro_outcome *outcome, int64_t newest_before_ms)
 {
-	bool same = outcome->continuation_len == poll->continuation_len &&
-		    memcmp(outcome->continuation, poll->continuation, poll->continuation_len) == 0;
+	bool same =
+		outcome->continuation_len == poll->continuation_len && memcmp(outcome->continuation, poll->continuation, poll->continuation_len) == 0;
 	if (same && poll->page_newest_ms <= newest_before_ms) {
 		outcome->status = HYDRO_PART_FAILED;
 		poll->stopped = true;
@@ -202,8 +202,8 @@ void answer_parse(void *arg, struct hd_worker *w)
 		poll->bits |= POLL_DOUBT;
 	}
 	poll->verdict = outcome.status;
-	bool whole = (outcome.status == HYDRO_PART_DATA || outcome.status == HYDRO_PART_NO_DATA) && poll->failed == 0 &&
-		     poll->todo == 1u << poll->part;
+	bool whole =
+		(outcome.status == HYDRO_PART_DATA || outcome.status == HYDRO_PART_NO_DATA) && poll->failed == 0 && poll->todo == 1u << poll->part;
 	if (!poll->dry && poll->raw_count > 0 && (whole || poll->raw_count >= HD_COLLECT_RAWS_MAX)) {
 		if (!feed(poll, w))
 			poll->verdict = HYDRO_PART_FAILED;

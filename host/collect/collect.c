@@ -117,10 +117,14 @@ static void due_run(struct hd_collect *c, int64_t now_ms)
 static int64_t dispatch_all(struct hd_collect *c, int64_t now_ms)
 {
 	int64_t wake_ms = NEVER_MS;
+	/* Another one first each time, or a busy account would always get the place that the cap over all has free. */
+	uint32_t first = c->active_count ? c->turn++ % c->active_count : 0;
+	for (uint32_t n = 0, count = c->active_count; n < count; n++) {
+		int64_t wanted_ms = account_dispatch(c->active[(first + n) % count], now_ms);
+		wake_ms = HD_MIN(wake_ms, wanted_ms);
+	}
 	for (uint32_t i = 0; i < c->active_count;) {
 		struct account *account = c->active[i];
-		int64_t wanted_ms = account_dispatch(account, now_ms);
-		wake_ms = HD_MIN(wake_ms, wanted_ms);
 		if (account->ready.count == 0 && account->backlog.count == 0 && !account->send_head) {
 			account->active = false;
 			c->active[i] = c->active[--c->active_count];

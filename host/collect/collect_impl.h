@@ -243,7 +243,7 @@ struct hd_collect {
 	struct account **accounts; /* by slot */
 	uint32_t account_count, account_capacity;
 	struct account **active;
-	uint32_t active_count, active_capacity;
+	uint32_t active_count, active_capacity, turn;
 	struct options **cache;
 	uint32_t *cache_index; /* point of each place */
 	struct hd_map resting; /* point → poll */

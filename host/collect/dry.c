@@ -8,7 +8,7 @@
 
 #define ANSWER_SHOWN_BYTES 16384u
 #define SECRETS_MAX 64u
-#define SECRET_BYTES_MIN 4u  /* shorter ones would blacken the answer */
+#define SECRET_BYTES_MIN 4u /* shorter ones would blacken the answer */
 #define REQUESTS_SHOWN 64u
 #define WAIT_S 60
 
@@ -122,8 +122,8 @@ void dry_request(struct poll *poll, const hydro_http_request *request)
 		secret_add(dry, poll->token->text);
 	if (dry->request_count++ >= REQUESTS_SHOWN)
 		return;
-	hd_buf_printf(&dry->requests, "%s{\"part\":%u,\"page\":%u,\"method\":\"%s\",\"url\":", dry->requests.len ? "," : "", poll->part,
-		      poll->pages, request->method <= HYDRO_HTTP_PUT ? methods[request->method] : "");
+	hd_buf_printf(&dry->requests, "%s{\"part\":%u,\"page\":%u,\"method\":\"%s\",\"url\":", dry->requests.len ? "," : "", poll->part, poll->pages,
+		      request->method <= HYDRO_HTTP_PUT ? methods[request->method] : "");
 	put_url(dry, request);
 	hd_buf_add_text(&dry->requests, ",\"headers\":{");
 	size_t stride = request->header_stride ? request->header_stride : sizeof(hydro_http_header);

@@ -58,7 +58,8 @@ void health_poll(struct hd_collect *c, struct poll *poll, bool good)
 	if (poll->newest_ms <= wall_ms)
 		provider->newest_ms = HD_MAX(provider->newest_ms, poll->newest_ms);
 	int64_t period_ms = c->schedule.entries[poll->index].period_s * HD_MS_PER_S;
-	provider->counters.gaps += poll->raws_total > 0 && poll->mode == HYDRO_POLL_HISTORY && poll->end_ms - poll->begin_ms > 2 * period_ms + c->config.overlap_ms;
+	provider->counters.gaps +=
+		poll->raws_total > 0 && poll->mode == HYDRO_POLL_HISTORY && poll->end_ms - poll->begin_ms > 2 * period_ms + c->config.overlap_ms;
 }
 
 static void window_sum(const struct provider *provider, uint32_t *ret_good, uint32_t *ret_bad)
@@ -98,11 +99,12 @@ static void put_account(const struct account *account, struct hd_buf *ret)
 	bool login = (provider_of(account)->config.ops->capabilities & HYDRO_PROVIDER_LOGIN) != 0;
 	int64_t now_ms = mono_ms();
 	hd_buf_printf(ret, "{\"account\":%u,\"token\":\"%s\"", account->id,
-		      !login ? "not_used" : account->logging_in ? "logging_in" : tokens[account->token_state]);
+		      !login                ? "not_used"
+		      : account->logging_in ? "logging_in"
+					    : tokens[account->token_state]);
 	put_time(ret, "token_expires_at", account->expires_ms);
-	hd_buf_printf(ret, ",\"circuit\":\"%s\",\"in_flight\":%u,\"waiting\":%u,\"backlog\":%u,\"paused_s\":%lld",
-		      circuits[account->circuit], account->polls, account->ready.count, account->backlog.count,
-		      (long long)HD_MAX((account->pause_ms - now_ms) / HD_MS_PER_S, 0));
+	hd_buf_printf(ret, ",\"circuit\":\"%s\",\"in_flight\":%u,\"waiting\":%u,\"backlog\":%u,\"paused_s\":%lld", circuits[account->circuit],
+		      account->polls, account->ready.count, account->backlog.count, (long long)HD_MAX((account->pause_ms - now_ms) / HD_MS_PER_S, 0));
 	if (account->problem[0])
 		put_text(ret, "problem", account->problem);
 	hd_buf_add_char(ret, '}');
@@ -148,13 +150,23 @@ static void put_counters(const struct provider *provider, struct hd_buf *ret)
 	ret->data[ret->len - 1] = '}';
 }
 
-/* ok: reachable and most polls good; down: not reachable; idle: nothing polled in the window. */
-static const char *state_of(const struct provider *provider, uint32_t good, uint32_t bad)
+static bool logins_fail(const struct hd_collect *c, const struct provider *provider)
+{
+	for (uint32_t i = 0; i < c->account_count; i++)
+		if (provider_of(c->accounts[i]) == provider && c->accounts[i]->login_failures > 0)
+			return true;
+	return false;
+}
+
+/* ok: reachable, logins work, most polls good; down: not reachable; idle: nothing polled in the window. */
+static const char *state_of(const struct hd_collect *c, const struct provider *provider, uint32_t good, uint32_t bad)
 {
 	if (provider->stream)
 		return provider->reachable ? "ok" : "down";
 	if (provider->reachable_since_ms && !provider->reachable)
 		return "down";
+	if (logins_fail(c, provider))
+		return "degraded";
 	if (good + bad == 0)
 		return "idle";
 	return good >= GOOD_SHARE_OK * (good + bad) ? "ok" : "degraded";
@@ -167,9 +179,11 @@ static void put_provider(struct hd_collect *c, struct provider *provider, struct
 	window_sum(provider, &good, &bad);
 	hd_buf_add_text(ret, "{\"name\":");
 	hd_buf_add_json(ret, provider->config.name, strlen(provider->config.name));
-	put_text(ret, "state", state_of(provider, good, bad));
+	put_text(ret, "state", state_of(c, provider, good, bad));
 	hd_buf_printf(ret, ",\"points\":%u,\"reachable\":%s", provider->points,
-		      !provider->reachable_since_ms ? "null" : provider->reachable ? "true" : "false");
+		      !provider->reachable_since_ms ? "null"
+		      : provider->reachable         ? "true"
+						    : "false");
 	put_time(ret, "reachable_since", provider->reachable_since_ms);
 	hd_buf_printf(ret, ",\"window_s\":%u,\"polls_in_window\":%u,\"good_share\":", HEALTH_MINUTES * 60u, good + bad);
 	hd_buf_add_number(ret, good + bad ? (double)good / (good + bad) : __builtin_nan(""));

@@ -23,8 +23,7 @@ void options_cache_done(struct hd_collect *c)
 	c->cache_index = NULL;
 }
 
-struct options *options_make(struct hd_collect *c, uint32_t provider, uint32_t scope, const char *json, uint64_t version,
-			     struct hydro_error *err)
+struct options *options_make(struct hd_collect *c, uint32_t provider, uint32_t scope, const char *json, uint64_t version, struct hydro_error *err)
 {
 	struct options *o = calloc(1, sizeof *o);
 	if (!o) {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #define POOL_MAX 1024u
-#define KEPT_RAWS 256u          /* a longer array is not kept for the next poll */
+#define KEPT_RAWS 256u /* a longer array is not kept for the next poll */
 #define KEPT_BODY_BYTES 65536u
-#define RESTING_MAX 4096u       /* polls that wait with good parts in memory */
+#define RESTING_MAX 4096u /* polls that wait with good parts in memory */
 #define PAUSE_MAX_MS INT64_C(3600000)
 
 /* ---- the pool ---- */
@@ -67,10 +67,17 @@ void poll_free(struct poll *poll)
 void poll_fill(const struct poll *poll, hydro_poll *ret)
 {
 	*ret = (hydro_poll){
-		.struct_size = sizeof *ret, .mode = poll->mode, .part = poll->part, .from_ms = poll->from_ms, .to_ms = poll->to_ms,
-		.now_ms = poll->now_ms, .point = poll->options->view, .account = poll->account_options->view,
+		.struct_size = sizeof *ret,
+		.mode = poll->mode,
+		.part = poll->part,
+		.from_ms = poll->from_ms,
+		.to_ms = poll->to_ms,
+		.now_ms = poll->now_ms,
+		.point = poll->options->view,
+		.account = poll->account_options->view,
 		.token = poll->token ? poll->token->text : "",
-		.continuation = poll->continuation_len ? poll->continuation : NULL, .continuation_len = poll->continuation_len,
+		.continuation = poll->continuation_len ? poll->continuation : NULL,
+		.continuation_len = poll->continuation_len,
 	};
 }
 
@@ -192,9 +199,15 @@ void poll_send(struct poll *poll)
 		if (poll->dry)
 			dry_request(poll, &request);
 		struct hd_net_request http = {
-			.method = request.method, .url = request.url, .headers = request.headers, .header_count = request.header_count,
-			.header_stride = request.header_stride, .body = request.body, .body_len = request.body_len,
-			.timeout_ms = request.timeout_ms ? request.timeout_ms : provider->config.timeout_ms, .owner = c,
+			.method = request.method,
+			.url = request.url,
+			.headers = request.headers,
+			.header_count = request.header_count,
+			.header_stride = request.header_stride,
+			.body = request.body,
+			.body_len = request.body_len,
+			.timeout_ms = request.timeout_ms ? request.timeout_ms : provider->config.timeout_ms,
+			.owner = c,
 		};
 		provider->counters.requests++;
 		c->busy++;
@@ -295,8 +308,8 @@ static bool poll_rest(struct poll *poll)
 	struct hd_collect *c = poll->collect;
 	struct entry *entry = &c->schedule.entries[poll->index];
 	bool all = __builtin_popcount(poll->failed) == (int)poll->parts;
-	if (all || c->draining || poll->bits & (POLL_DRY | POLL_SLICED) ||
-	    entry->bits & (ENTRY_CHANGED | ENTRY_NOW) || c->resting_count >= RESTING_MAX)
+	if (all || c->draining || poll->bits & (POLL_DRY | POLL_SLICED) || entry->bits & (ENTRY_CHANGED | ENTRY_NOW) ||
+	    c->resting_count >= RESTING_MAX)
 		return false;
 	uint32_t failures = entry->failures;
 	entry->failures = (uint8_t)HD_MIN(entry->failures + 1, 255);

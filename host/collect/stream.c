@@ -134,8 +134,8 @@ static void message_feed(void *arg, struct hd_worker *w)
 	struct stream *s = message->stream;
 	struct hd_collect *c = s->collect;
 	struct hydro_error err = {.struct_size = sizeof err};
-	struct hd_collect_feed how = {.mode = HD_COLLECT_LIVE, .source = message->token, .received_ns = message->received_ns,
-				      .synced = message_synced, .arg = message};
+	struct hd_collect_feed how = {
+		.mode = HD_COLLECT_LIVE, .source = message->token, .received_ns = message->received_ns, .synced = message_synced, .arg = message};
 	pthread_mutex_lock(&s->lock);
 	s->waiting_sync++;
 	s->at_workers--;
@@ -309,7 +309,7 @@ void stream_key(struct hd_collect *c, uint32_t provider, uint32_t index, const s
 		keys_drop(s, index);
 	} else if (s->key_row >= 0 && (uint32_t)s->key_row < options->view->count) {
 		const hydro_option_value *value = (const hydro_option_value *)(const void *)((const char *)options->view->values +
-											      (size_t)s->key_row * options->view->value_stride);
+											     (size_t)s->key_row * options->view->value_stride);
 		size_t len = value->is_set && value->text ? strlen(value->text) : 0;
 		if (len > 0 && len <= KEY_BYTES_MAX)
 			(void)hd_map_put(&s->keys, value->text, len, index);

@@ -57,8 +57,11 @@ static int wire_feed(void *arg, struct hd_worker *w, uint32_t point, const hydro
 		     struct hydro_error *err)
 {
 	(void)arg;
-	struct hd_feed feed = {.mode = how->mode == HD_COLLECT_BACKFILL ? HD_FEED_BACKFILL : HD_FEED_LIVE, .source = how->source,
-			       .received_ns = how->received_ns, .synced = how->synced, .arg = how->arg};
+	struct hd_feed feed = {.mode = how->mode == HD_COLLECT_BACKFILL ? HD_FEED_BACKFILL : HD_FEED_LIVE,
+			       .source = how->source,
+			       .received_ns = how->received_ns,
+			       .synced = how->synced,
+			       .arg = how->arg};
 	return hd_pipeline_feed(w, point, raws, count, &feed, err);
 }
 
@@ -132,10 +135,22 @@ void hd_collect_wire(const struct hd_collect_wiring *wiring, struct hd_collect_o
 	*ret = (struct hd_collect_ops){
 		/* The ops have one argument for all; nothing writes through it. */
 		.arg = (void *)(uintptr_t)wiring,
-		.options = wire_options, .options_free = wire_options_free, .account = wire_account, .worker_of = wire_worker_of,
-		.post = wire_post, .feed = wire_feed, .newest = wire_newest, .hold = wire_hold, .release = wire_release,
-		.dry_run = wire_dry_run, .metric_name = wire_metric_name, .idle = wire_idle, .event = wire_event, .stop = wire_stop,
-		.enter = wire_enter, .leave = wire_leave,
+		.options = wire_options,
+		.options_free = wire_options_free,
+		.account = wire_account,
+		.worker_of = wire_worker_of,
+		.post = wire_post,
+		.feed = wire_feed,
+		.newest = wire_newest,
+		.hold = wire_hold,
+		.release = wire_release,
+		.dry_run = wire_dry_run,
+		.metric_name = wire_metric_name,
+		.idle = wire_idle,
+		.event = wire_event,
+		.stop = wire_stop,
+		.enter = wire_enter,
+		.leave = wire_leave,
 	};
 }
 
@@ -146,8 +161,14 @@ bool hd_collect_wire_provider(struct hd_instance *instance, struct hd_collect_pr
 	if (!provider || !descriptor)
 		return false;
 	*ret = (struct hd_collect_provider){
-		.name = hd_instance_name(instance), .ops = &provider->ops, .instance = provider->self, .owner = instance,
-		.descriptor = descriptor, .rows = descriptor->rows, .row_count = descriptor->row_count, .crumb = provider->crumb,
+		.name = hd_instance_name(instance),
+		.ops = &provider->ops,
+		.instance = provider->self,
+		.owner = instance,
+		.descriptor = descriptor,
+		.rows = descriptor->rows,
+		.row_count = descriptor->row_count,
+		.crumb = provider->crumb,
 	};
 	return true;
 }

@@ -153,8 +153,12 @@ static void submission_run(struct hd_net_job *job)
 	struct submission *s = (struct submission *)(void *)job;
 	if (net_transfer_start(s->net, &s->request, s->done, s->arg, NULL) != HYDRO_OK) {
 		struct hd_buf none = {0};
-		struct hd_net_result result = {.failure = HD_NET_OTHER, .body = &none, .content_type = "", .retry_after_ms = -1,
-					       .received_ns = hd_clock_real_ns(), .detail = "no memory for the request"};
+		struct hd_net_result result = {.failure = HD_NET_OTHER,
+					       .body = &none,
+					       .content_type = "",
+					       .retry_after_ms = -1,
+					       .received_ns = hd_clock_real_ns(),
+					       .detail = "no memory for the request"};
 		s->done(s->arg, &result);
 	}
 	free(s);
@@ -188,8 +192,8 @@ static int submit_copy(struct hd_net *net, const struct hd_net_request *r, hd_ne
 		s->request.body = copy_text(&at, r->body, r->body_len);
 	for (uint32_t i = 0; i < r->header_count; i++) {
 		const hydro_http_header *from = net_header_at(r, i);
-		s->headers[i] = (hydro_http_header){copy_text(&at, from->name, strlen(from->name)),
-						    copy_text(&at, from->value, strlen(from->value)), from->flags, 0};
+		s->headers[i] = (hydro_http_header){copy_text(&at, from->name, strlen(from->name)), copy_text(&at, from->value, strlen(from->value)),
+						    from->flags, 0};
 	}
 	s->request.headers = s->headers;
 	s->request.header_stride = sizeof s->headers[0];
@@ -197,8 +201,7 @@ static int submit_copy(struct hd_net *net, const struct hd_net_request *r, hd_ne
 	return HYDRO_OK;
 }
 
-int hd_net_submit(struct hd_net *net, const struct hd_net_request *request, hd_net_done_fn done, void *arg,
-		  struct hydro_error *err)
+int hd_net_submit(struct hd_net *net, const struct hd_net_request *request, hd_net_done_fn done, void *arg, struct hydro_error *err)
 {
 	int rc = net_request_check(request, err);
 	if (rc != HYDRO_OK)

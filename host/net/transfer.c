@@ -198,8 +198,7 @@ static bool request_set(struct hd_net *net, struct net_transfer *t, const struct
 	return fine;
 }
 
-int net_transfer_start(struct hd_net *net, const struct hd_net_request *r, hd_net_done_fn done, void *arg,
-		       struct hydro_error *err)
+int net_transfer_start(struct hd_net *net, const struct hd_net_request *r, hd_net_done_fn done, void *arg, struct hydro_error *err)
 {
 	struct net_transfer *t = net->idle;
 	if (t)

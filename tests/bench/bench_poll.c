@@ -273,8 +273,8 @@ static void rig_open(const char *twin)
 	struct hydro_error err = {.struct_size = sizeof err};
 	must(hd_module_open(twin, &rig.twin, &err), &err, twin);
 	must(hd_names_open(NULL, &rig.names, &err), &err, "names");
-	rig.host = (hydro_host){sizeof rig.host, HYDRO_ABI_MAJOR, HYDRO_ABI_MINOR, 0, NULL, host_log, host_metric, host_metric_name,
-				host_now_ms, host_mono_ns};
+	rig.host = (hydro_host){sizeof rig.host, HYDRO_ABI_MAJOR, HYDRO_ABI_MINOR,  0,           NULL,
+				host_log,        host_metric,     host_metric_name, host_now_ms, host_mono_ns};
 	char json[256];
 	(void)snprintf(json, sizeof json, "{\"base_url\":\"http://127.0.0.1:%u\"}", port);
 	cJSON *parsed = cJSON_Parse(json);
@@ -285,9 +285,17 @@ static void rig_open(const char *twin)
 	hd_options_unref(&options);
 	must(hd_points_new(&rig.points), &err, "points");
 	for (uint32_t i = 0; i < POINTS; i++) {
-		(void)snprintf(json, sizeof json, "{\"device\":\"device-%05u\",\"keys\":{\"flow\":\"5001\",\"level\":\"5002\",\"pulses\":\"5003\"}}", i);
-		struct hd_point_spec spec = {.index = i, .version = 1, .bits = HD_POINT_ACTIVE, .account = 1, .period_s = 1, .join_ms = 30000,
-					     .name = "p", .provider = "twin", .options = json};
+		(void)snprintf(json, sizeof json, "{\"device\":\"device-%05u\",\"keys\":{\"flow\":\"5001\",\"level\":\"5002\",\"pulses\":\"5003\"}}",
+			       i);
+		struct hd_point_spec spec = {.index = i,
+					     .version = 1,
+					     .bits = HD_POINT_ACTIVE,
+					     .account = 1,
+					     .period_s = 1,
+					     .join_ms = 30000,
+					     .name = "p",
+					     .provider = "twin",
+					     .options = json};
 		memcpy(spec.id.bytes, &i, sizeof i);
 		spec.id.bytes[15] = 1;
 		uint32_t index;
@@ -321,12 +329,26 @@ static double collect_run(double seconds, double *ret_data_share)
 	struct hd_net *net;
 	struct hd_net_config net_config = {.connections_max = connections};
 	must(hd_net_open(&net_config, &net, &err), &err, "net");
-	struct hd_collect_provider provider = {.name = "twin", .ops = &rig.twin.descriptor->ops.provider, .instance = rig.instance,
-					       .descriptor = rig.twin.descriptor, .concurrency = connections};
+	struct hd_collect_provider provider = {.name = "twin",
+					       .ops = &rig.twin.descriptor->ops.provider,
+					       .instance = rig.instance,
+					       .descriptor = rig.twin.descriptor,
+					       .concurrency = connections};
 	struct hd_collect_config config = {
-		.net = net, .points = rig.points, .providers = &provider, .provider_count = 1, .in_flight_max = connections, .overlap_ms = -1, .deep_ms = -1,
-		.ops = {.options = make_options, .options_free = free_options, .account = account, .worker_of = worker_of, .post = post,
-			.feed = feed, .newest = newest},
+		.net = net,
+		.points = rig.points,
+		.providers = &provider,
+		.provider_count = 1,
+		.in_flight_max = connections,
+		.overlap_ms = -1,
+		.deep_ms = -1,
+		.ops = {.options = make_options,
+			.options_free = free_options,
+			.account = account,
+			.worker_of = worker_of,
+			.post = post,
+			.feed = feed,
+			.newest = newest},
 	};
 	struct hd_collect *collect;
 	must(hd_collect_open(&config, &collect, &err), &err, "collect");
@@ -371,11 +393,17 @@ int main(int argc, char **argv)
 		bare[i] = bare_run(seconds);
 		ours[i] = collect_run(seconds, &share);
 		ratio[i] = ours[i] / bare[i];
-		(void)fprintf(stderr, "round %d: bare %.0f/s, collector %.0f/s, ratio %.2f, with data %.2f\n", i + 1, bare[i], ours[i], ratio[i], share);
+		(void)fprintf(stderr, "round %d: bare %.0f/s, collector %.0f/s, ratio %.2f, with data %.2f\n", i + 1, bare[i], ours[i], ratio[i],
+			      share);
 	}
-	struct bench_figure figure = {.bench = "poll", .name = "polls a second, parse included", .unit = "polls/s",
-				      .value = bench_quantile(ours, (size_t)rounds, 0.5), .reference = bench_quantile(bare, (size_t)rounds, 0.5),
-				      .reference_name = "bare libcurl multi loop, same connections and server", .goal = 0.7, .goal_is_ratio = true,
+	struct bench_figure figure = {.bench = "poll",
+				      .name = "polls a second, parse included",
+				      .unit = "polls/s",
+				      .value = bench_quantile(ours, (size_t)rounds, 0.5),
+				      .reference = bench_quantile(bare, (size_t)rounds, 0.5),
+				      .reference_name = "bare libcurl multi loop, same connections and server",
+				      .goal = 0.7,
+				      .goal_is_ratio = true,
 				      .n = (uint64_t)rounds};
 	bench_print(&figure);
 	rig_close();

@@ -51,7 +51,8 @@ static int32_t login_request(void *instance, const hydro_options *account, hydro
 	return ret->url ? HYDRO_OK : hydro_fail(err, HYDRO_E_LIMIT, "more scratch");
 }
 
-static int32_t login_parse(void *instance, const hydro_options *account, const hydro_http_response *response, hydro_token *ret, struct hydro_error *err)
+static int32_t login_parse(void *instance, const hydro_options *account, const hydro_http_response *response, hydro_token *ret,
+			   struct hydro_error *err)
 {
 	(void)instance, (void)account;
 	if (response->status == 401)
@@ -82,8 +83,8 @@ static int32_t request(void *instance, const hydro_poll *poll, hydro_scratch *sc
 	/* Large on purpose: the first scratch does not suffice. */
 	char *room = hydro_scratch_take(scratch, 10000);
 	ret->url = room ? hydro_scratch_printf(scratch, "http://fake/%s?part=%u&mode=%u&from=%lld&to=%lld&token=%s&cont=%.*s", options, poll->part,
-					       poll->mode, (long long)poll->from_ms, (long long)poll->to_ms, poll->token,
-					       (int)poll->continuation_len, poll->continuation ? (const char *)poll->continuation : "")
+					       poll->mode, (long long)poll->from_ms, (long long)poll->to_ms, poll->token, (int)poll->continuation_len,
+					       poll->continuation ? (const char *)poll->continuation : "")
 			: NULL;
 	ret->url_log = "http://fake/***";
 	return ret->url ? HYDRO_OK : hydro_fail(err, HYDRO_E_LIMIT, "more scratch");
@@ -210,8 +211,13 @@ static bool deliver_one(struct fake *f)
 	(f->serve ? f->serve : fake_serve_series)(f, &p->request, reply);
 	struct hd_buf body = {0};
 	hd_buf_add_text(&body, reply->body);
-	struct hd_net_result result = {.status = reply->status, .failure = reply->status ? HD_NET_NONE : reply->failure, .sent = true, .body = &body,
-				       .content_type = "text/plain", .retry_after_ms = reply->retry_after_ms, .received_ns = hd_clock_real_ns(),
+	struct hd_net_result result = {.status = reply->status,
+				       .failure = reply->status ? HD_NET_NONE : reply->failure,
+				       .sent = true,
+				       .body = &body,
+				       .content_type = "text/plain",
+				       .retry_after_ms = reply->retry_after_ms,
+				       .received_ns = hd_clock_real_ns(),
 				       .detail = ""};
 	f->in_flight -= !p->request.login;
 	p->done(p->arg, &result);
@@ -289,8 +295,8 @@ static int feed(void *arg, struct hd_worker *w, uint32_t point, const hydro_raw 
 		return hd_error_set(err, HYDRO_E_INVALID, "not today");
 	cr_assert_lt(f->feed_count, FAKE_FEEDS_MAX);
 	struct fake_feed *feed = &f->feeds[f->feed_count++];
-	*feed = (struct fake_feed){.point = point, .count = count, .mode = how->mode, .first_ms = raws[0].ts_ms, .last_ms = raws[count - 1].ts_ms,
-				   .sorted = true};
+	*feed = (struct fake_feed){
+		.point = point, .count = count, .mode = how->mode, .first_ms = raws[0].ts_ms, .last_ms = raws[count - 1].ts_ms, .sorted = true};
 	int64_t newest = f->newest_ms[point], last = newest;
 	for (uint32_t i = 0; i < count; i++) {
 		feed->sorted = feed->sorted && (i == 0 || raws[i].ts_ms >= raws[i - 1].ts_ms);
@@ -353,22 +359,51 @@ struct fake *fake_new(void)
 	struct hd_net_config net = {.manual = true};
 	cr_assert_eq(hd_net_open(&net, &f->net, NULL), HYDRO_OK);
 	cr_assert_eq(hd_points_new(&f->points), HYDRO_OK);
-	f->ops = (hydro_provider_ops){.struct_size = sizeof f->ops, .capabilities = HYDRO_PROVIDER_HTTP | HYDRO_PROVIDER_HISTORY, .parts = parts,
-				      .login_request = login_request, .login_parse = login_parse, .request = request, .parse = parse};
+	f->ops = (hydro_provider_ops){.struct_size = sizeof f->ops,
+				      .capabilities = HYDRO_PROVIDER_HTTP | HYDRO_PROVIDER_HISTORY,
+				      .parts = parts,
+				      .login_request = login_request,
+				      .login_parse = login_parse,
+				      .request = request,
+				      .parse = parse};
 	f->provider = (struct hd_collect_provider){.name = "fake", .ops = &f->ops, .instance = f};
 	f->config = (struct hd_collect_config){
-		.net = f->net, .points = f->points, .providers = &f->provider, .provider_count = 1, .seed = 7, .overlap_ms = -1, .deep_ms = -1, .submit = submit,
+		.net = f->net,
+		.points = f->points,
+		.providers = &f->provider,
+		.provider_count = 1,
+		.seed = 7,
+		.overlap_ms = -1,
+		.deep_ms = -1,
+		.submit = submit,
 		.submit_arg = f,
-		.ops = {.arg = f, .options = make_options, .options_free = free_options, .account = account, .worker_of = worker_of, .post = post,
-			.feed = feed, .newest = newest, .hold = hold, .release = release, .idle = idle, .event = event},
+		.ops = {.arg = f,
+			.options = make_options,
+			.options_free = free_options,
+			.account = account,
+			.worker_of = worker_of,
+			.post = post,
+			.feed = feed,
+			.newest = newest,
+			.hold = hold,
+			.release = release,
+			.idle = idle,
+			.event = event},
 	};
 	return f;
 }
 
 static void put(struct fake *f, uint32_t index, uint32_t period_s, uint32_t bits, uint32_t account_id, const char *options, bool fresh)
 {
-	struct hd_point_spec spec = {.index = fresh ? HD_POINT_NONE : index, .version = 1, .bits = bits, .account = account_id, .period_s = period_s,
-				     .join_ms = 30000, .name = "p", .provider = "fake", .options = options};
+	struct hd_point_spec spec = {.index = fresh ? HD_POINT_NONE : index,
+				     .version = 1,
+				     .bits = bits,
+				     .account = account_id,
+				     .period_s = period_s,
+				     .join_ms = 30000,
+				     .name = "p",
+				     .provider = "fake",
+				     .options = options};
 	memset(spec.id.bytes, 0, sizeof spec.id.bytes);
 	spec.id.bytes[15] = (uint8_t)(index + 1);
 	if (!fresh) {

@@ -189,6 +189,7 @@ Test(account, wrong_credentials_wait_long_and_new_ones_are_tried_at_once)
 	HD_CLEANUP(hd_buf_done) struct hd_buf buf = {0};
 	cr_assert_eq(hd_collect_status_json(f->collect, "fake", &buf, NULL), HYDRO_OK);
 	cr_assert_not_null(strstr(hd_buf_text(&buf), "\"token\":\"refused\""));
+	cr_assert_not_null(strstr(hd_buf_text(&buf), "\"state\":\"degraded\""));
 	cr_assert_not_null(strstr(hd_buf_text(&buf), "wrong password"));
 	(void)snprintf(f->account_options, sizeof f->account_options, "pw2");
 	f->account_version++;
@@ -321,5 +322,52 @@ Test(account, retry_after_pauses_the_whole_account)
 	cr_assert_eq(fake_polls(f, 0), 1, "%u", fake_polls(f, 0));
 	fake_run(f, 2000, 1000);
 	cr_assert_gt(fake_polls(f, 0), 9);
+	fake_free(f);
+}
+
+Test(account, a_busy_account_does_not_keep_the_cap_for_itself)
+{
+	struct fake *f = fake_new();
+	for (uint32_t i = 0; i < 40; i++)
+		fake_point(f, 3600, i < 36 ? 1 : 2);
+	f->config.in_flight_max = 4;
+	fake_open(f);
+	all_now(f);
+	uint32_t last = 0;
+	for (uint32_t i = 0; i < f->request_count; i++)
+		if (f->requests[i].point >= 36)
+			last = i;
+	cr_assert_lt(last, 30, "the small account was done at request %u of %u", last, f->request_count);
+	fake_free(f);
+}
+
+Test(account, an_account_that_cannot_be_read_says_so_and_does_not_spin)
+{
+	struct fake *f = fake_new();
+	f->ops.capabilities = LOGIN_CAPS;
+	fake_point(f, 60, 99);
+	fake_open(f);
+	fake_run(f, 300000, 1000);
+	cr_assert_eq(f->request_count, 0);
+	cr_assert(fake_counters(f).login_failures >= 1 && fake_counters(f).login_failures <= 4);
+	HD_CLEANUP(hd_buf_done) struct hd_buf buf = {0};
+	cr_assert_eq(hd_collect_status_json(f->collect, "fake", &buf, NULL), HYDRO_OK);
+	cr_assert_not_null(strstr(hd_buf_text(&buf), "no account 99"));
+	fake_free(f);
+}
+
+Test(account, a_401_while_draining_ends_the_poll)
+{
+	struct fake *f = with_login(3, 600);
+	fake_open(f);
+	all_now(f);
+	f->tokens = 2;
+	f->hold_replies = true;
+	all_now(f);
+	hd_collect_drain_begin(f->collect);
+	f->hold_replies = false;
+	fake_pump(f);
+	cr_assert(hd_collect_is_drained(f->collect));
+	cr_assert_eq(f->login_count, 1);
 	fake_free(f);
 }

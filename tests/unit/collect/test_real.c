@@ -51,7 +51,8 @@ static int32_t login_request(void *instance, const hydro_options *account, hydro
 	return ret->url ? HYDRO_OK : hydro_fail(err, HYDRO_E_LIMIT, "more scratch");
 }
 
-static int32_t login_parse(void *instance, const hydro_options *account, const hydro_http_response *response, hydro_token *ret, struct hydro_error *err)
+static int32_t login_parse(void *instance, const hydro_options *account, const hydro_http_response *response, hydro_token *ret,
+			   struct hydro_error *err)
 {
 	(void)instance, (void)account;
 	if (response->status != 200)
@@ -209,8 +210,15 @@ static void *work(void *arg)
 
 static uint32_t put(struct real *r, uint32_t number, const char *path, uint32_t bits)
 {
-	struct hd_point_spec spec = {.index = HD_POINT_NONE, .version = 1, .bits = bits, .account = 1, .period_s = 3600, .join_ms = 30000, .name = "p",
-				     .provider = "real", .options = path};
+	struct hd_point_spec spec = {.index = HD_POINT_NONE,
+				     .version = 1,
+				     .bits = bits,
+				     .account = 1,
+				     .period_s = 3600,
+				     .join_ms = 30000,
+				     .name = "p",
+				     .provider = "real",
+				     .options = path};
 	spec.id.bytes[0] = (uint8_t)(number + 1);
 	spec.index = hd_points_find(r->points, &spec.id);
 	uint32_t index;
@@ -229,17 +237,31 @@ static void setup(struct real *r, uint32_t capabilities)
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->cond, NULL);
 	cr_assert_eq(pthread_create(&r->worker, NULL, work, r), 0);
-	r->ops = (hydro_provider_ops){.struct_size = sizeof r->ops, .capabilities = capabilities, .login_request = login_request,
-				      .login_parse = login_parse, .request = request, .parse = parse};
+	r->ops = (hydro_provider_ops){.struct_size = sizeof r->ops,
+				      .capabilities = capabilities,
+				      .login_request = login_request,
+				      .login_parse = login_parse,
+				      .request = request,
+				      .parse = parse};
 	r->provider = (struct hd_collect_provider){.name = "real", .ops = &r->ops, .instance = r};
 }
 
 static void open_collect(struct real *r)
 {
 	struct hd_collect_config config = {
-		.net = r->net, .points = r->points, .providers = &r->provider, .provider_count = 1,
-		.ops = {.arg = r, .options = make_options, .options_free = free_options, .account = account, .worker_of = worker_of, .post = post,
-			.feed = feed, .newest = newest, .dry_run = dry_run},
+		.net = r->net,
+		.points = r->points,
+		.providers = &r->provider,
+		.provider_count = 1,
+		.ops = {.arg = r,
+			.options = make_options,
+			.options_free = free_options,
+			.account = account,
+			.worker_of = worker_of,
+			.post = post,
+			.feed = feed,
+			.newest = newest,
+			.dry_run = dry_run},
 	};
 	struct hydro_error err = {0};
 	cr_assert_eq(hd_collect_open(&config, &r->collect, &err), HYDRO_OK, "%s", err.text);

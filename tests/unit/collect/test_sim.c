@@ -293,7 +293,8 @@ static void load_accounts(void)
 {
 	cJSON *accounts = sim_get("/sim/accounts");
 	const cJSON *item;
-	cJSON_ArrayForEach(item, accounts) {
+	cJSON_ArrayForEach(item, accounts)
+	{
 		int i = provider_number(text_of(item, "provider"));
 		if (i < 0)
 			continue;
@@ -303,10 +304,10 @@ static void load_accounts(void)
 		cr_assert_eq(hd_module_open(path, &rig.modules[i], &err), HYDRO_OK, "%s", err.text);
 		const struct hd_descriptor *d = rig.modules[i].descriptor;
 		struct hd_options *options;
-		cr_assert_eq(hd_options_parse(d, HYDRO_SCOPE_INSTANCE, cJSON_GetObjectItem(item, "options"), rig.names, &options, &err), HYDRO_OK, "%s",
-			     err.text);
-		rig.providers[i] = (struct hd_collect_provider){.name = provider_names[i], .ops = &d->ops.provider, .descriptor = d, .rows = d->rows,
-								.row_count = d->row_count};
+		cr_assert_eq(hd_options_parse(d, HYDRO_SCOPE_INSTANCE, cJSON_GetObjectItem(item, "options"), rig.names, &options, &err), HYDRO_OK,
+			     "%s", err.text);
+		rig.providers[i] = (struct hd_collect_provider){
+			.name = provider_names[i], .ops = &d->ops.provider, .descriptor = d, .rows = d->rows, .row_count = d->row_count};
 		cr_assert_eq(d->ops.provider.create(&rig.host, hd_options_abi(options), &rig.providers[i].instance, &err), HYDRO_OK, "%s", err.text);
 		hd_options_unref(&options);
 		if (i == 0) {
@@ -322,12 +323,20 @@ static void load_points(void)
 	cJSON *answer = sim_get("/sim/points?offset=0&limit=1000");
 	const cJSON *item;
 	uint32_t i = 0;
-	cJSON_ArrayForEach(item, cJSON_GetObjectItem(answer, "points")) {
+	cJSON_ArrayForEach(item, cJSON_GetObjectItem(answer, "points"))
+	{
 		char *options = cJSON_PrintUnformatted(cJSON_GetObjectItem(item, "options"));
 		const char *provider = text_of(item, "provider");
-		struct hd_point_spec spec = {.index = i, .version = 1, .bits = HD_POINT_ACTIVE, .account = strcmp(provider, "twin") == 0 ? 1 : 0,
-					     .period_s = i % 2 ? 300 : 900, .join_ms = 30000, .start_ms = START_MS, .name = text_of(item, "name"),
-					     .provider = provider, .options = options};
+		struct hd_point_spec spec = {.index = i,
+					     .version = 1,
+					     .bits = HD_POINT_ACTIVE,
+					     .account = strcmp(provider, "twin") == 0 ? 1 : 0,
+					     .period_s = i % 2 ? 300 : 900,
+					     .join_ms = 30000,
+					     .start_ms = START_MS,
+					     .name = text_of(item, "name"),
+					     .provider = provider,
+					     .options = options};
 		spec.id.bytes[0] = (uint8_t)(i + 1);
 		uint32_t index;
 		cr_assert_eq(hd_points_put(rig.points, &spec, &index, NULL), HYDRO_OK);
@@ -341,10 +350,24 @@ static void load_points(void)
 static void run_until(int64_t until_ms)
 {
 	struct hd_collect_config config = {
-		.net = rig.net, .points = rig.points, .providers = rig.providers, .provider_count = PROVIDERS, .deep_ms = 4 * HOUR_MS,
-		.deep_every_ms = HOUR_MS, .slice_ms = HOUR_MS / 2, .sim_step_ms = 10000, .sim_until_ms = until_ms, .seed = 11,
-		.ops = {.options = make_options, .options_free = free_options, .account = account, .worker_of = worker_of, .post = post, .feed = feed,
-			.newest = newest, .idle = idle},
+		.net = rig.net,
+		.points = rig.points,
+		.providers = rig.providers,
+		.provider_count = PROVIDERS,
+		.deep_ms = 4 * HOUR_MS,
+		.deep_every_ms = HOUR_MS,
+		.slice_ms = HOUR_MS / 2,
+		.sim_step_ms = 10000,
+		.sim_until_ms = until_ms,
+		.seed = 11,
+		.ops = {.options = make_options,
+			.options_free = free_options,
+			.account = account,
+			.worker_of = worker_of,
+			.post = post,
+			.feed = feed,
+			.newest = newest,
+			.idle = idle},
 	};
 	struct hydro_error err = {0};
 	cr_assert_eq(hd_collect_open(&config, &rig.collect, &err), HYDRO_OK, "%s", err.text);
@@ -407,8 +430,8 @@ Test(sim, eight_hours_with_faults_and_an_outage_lose_nothing_and_invent_nothing,
 	cr_assert_not_null(mkdtemp(rig.dir));
 	sim_start();
 	cr_assert_eq(hd_names_open(NULL, &rig.names, NULL), HYDRO_OK);
-	rig.host = (hydro_host){sizeof rig.host, HYDRO_ABI_MAJOR, HYDRO_ABI_MINOR, 0, NULL, host_log, host_metric, host_metric_name, host_now_ms,
-				host_mono_ns};
+	rig.host = (hydro_host){sizeof rig.host, HYDRO_ABI_MAJOR, HYDRO_ABI_MINOR,  0,           NULL,
+				host_log,        host_metric,     host_metric_name, host_now_ms, host_mono_ns};
 	struct hd_net_config net = {0};
 	cr_assert_eq(hd_net_open(&net, &rig.net, NULL), HYDRO_OK);
 	cr_assert_eq(hd_points_new(&rig.points), HYDRO_OK);

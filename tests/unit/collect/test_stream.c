@@ -51,8 +51,13 @@ static struct fake *with_stream(uint32_t credits)
 {
 	struct fake *f = fake_new();
 	memset(&plugin, 0, sizeof plugin);
-	f->ops = (hydro_provider_ops){.struct_size = sizeof f->ops, .capabilities = HYDRO_PROVIDER_SUBSCRIBE, .subscribe = subscribe, .ack = ack,
-				      .nack = nack, .credit = credit, .stop = stop};
+	f->ops = (hydro_provider_ops){.struct_size = sizeof f->ops,
+				      .capabilities = HYDRO_PROVIDER_SUBSCRIBE,
+				      .subscribe = subscribe,
+				      .ack = ack,
+				      .nack = nack,
+				      .credit = credit,
+				      .stop = stop};
 	f->provider.rows = rows;
 	f->provider.row_count = 1;
 	f->provider.credits = credits;

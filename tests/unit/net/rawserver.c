@@ -128,8 +128,7 @@ struct rawserver *rawserver_start(rawserver_fn fn, void *arg, uint16_t *ret_port
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof address;
 	if (bind(server->fd, (struct sockaddr *)&address, len) < 0 || listen(server->fd, 128) < 0 ||
-	    getsockname(server->fd, (struct sockaddr *)&address, &len) < 0 ||
-	    pthread_create(&server->thread, NULL, accept_all, server) != 0)
+	    getsockname(server->fd, (struct sockaddr *)&address, &len) < 0 || pthread_create(&server->thread, NULL, accept_all, server) != 0)
 		abort();
 	*ret_port = ntohs(address.sin_port);
 	return server;

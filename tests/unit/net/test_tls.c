@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static enum MHD_Result serve(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
-			     const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result serve(void *arg, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
+			     const char *upload, size_t *upload_size, void **state)
 {
 	(void)arg, (void)path, (void)method, (void)version, (void)upload, (void)upload_size, (void)state;
 	struct MHD_Response *response = MHD_create_response_from_buffer(2, (char[]){"ok"}, MHD_RESPMEM_MUST_COPY);
@@ -29,9 +29,9 @@ static void make_certificate(const char *dir)
 	if (child == 0) {
 		if (chdir(dir) != 0 || !freopen("/dev/null", "w", stderr))
 			_exit(126);
-		execlp("openssl", "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-		       "-keyout", "key.pem", "-out", "cert.pem", "-days", "30", "-subj", "/CN=localhost", "-addext",
-		       "subjectAltName=IP:127.0.0.1", (char *)NULL);
+		execlp("openssl", "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+		       "key.pem", "-out", "cert.pem", "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+		       (char *)NULL);
 		_exit(127);
 	}
 	int status;
@@ -77,9 +77,9 @@ Test(tls, a_certificate_is_taken_only_when_its_authority_and_name_check)
 	HD_CLEANUP(hd_buf_done) struct hd_buf cert = {0};
 	cr_assert_eq(hd_fs_read(key_path, 65536, &key, NULL), HYDRO_OK);
 	cr_assert_eq(hd_fs_read(cert_path, 65536, &cert, NULL), HYDRO_OK);
-	struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, 0, NULL, NULL, serve, NULL,
-						     MHD_OPTION_HTTPS_MEM_KEY, hd_buf_text(&key), MHD_OPTION_HTTPS_MEM_CERT,
-						     hd_buf_text(&cert), MHD_OPTION_END);
+	struct MHD_Daemon *daemon =
+		MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, 0, NULL, NULL, serve, NULL, MHD_OPTION_HTTPS_MEM_KEY,
+				 hd_buf_text(&key), MHD_OPTION_HTTPS_MEM_CERT, hd_buf_text(&cert), MHD_OPTION_END);
 	cr_assert_not_null(daemon, "libmicrohttpd with TLS is needed");
 	uint16_t port = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 	char by_number[64], by_name[64];
