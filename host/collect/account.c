@@ -150,6 +150,13 @@ static void login_parse(void *arg, struct hd_worker *w)
 	hd_net_post(c->config.net, &login->job);
 }
 
+static void login_dropped(void *arg)
+{
+	struct login *login = arg;
+	login->code = HYDRO_E_CANCELLED;
+	login_over(login);
+}
+
 static void login_answered(void *arg, struct hd_net_result *result)
 {
 	struct login *login = arg;
@@ -172,6 +179,7 @@ static void login_answered(void *arg, struct hd_net_result *result)
 	login->body = body;
 	(void)snprintf(login->content_type, sizeof login->content_type, "%s", result->content_type);
 	login->errand.run = login_parse;
+	login->errand.drop = login_dropped;
 	login->errand.arg = login;
 	login->errand.worker = c->ops.worker_of(c->ops.arg, account->slot);
 	errand_post(c, &login->errand);

@@ -52,6 +52,20 @@ bool outboxes_flush(struct hd_collect *c)
 	return left;
 }
 
+void outboxes_drop(struct hd_collect *c)
+{
+	for (uint32_t i = 0; i < WORKERS_MAX; i++) {
+		struct errand *errand = HD_STEAL(c->outbox[i].head);
+		c->outbox[i].tail = NULL;
+		while (errand) {
+			struct errand *next = errand->next;
+			errand_back(c);
+			errand->drop(errand->arg);
+			errand = next;
+		}
+	}
+}
+
 /* ---- what parse emits ---- */
 
 bool raws_valid(const hydro_raw *values, uint32_t count)

@@ -10,7 +10,8 @@
 #define SCRATCH_BYTES 8192u
 #define PARKED_WAIT_NS (2 * HD_NS_PER_MS) /* real: a full worker is asked again */
 #define SIM_WAIT_NS (HD_NS_PER_MS / 2)    /* real: the rest of the daemon is asked whether it is idle */
-#define SWEEP_POINTS 4096u                /* of "collect now", in one round */
+#define CLOSE_PATIENCE_NS (2 * HD_NS_PER_S)
+#define SWEEP_POINTS 4096u /* of "collect now", in one round */
 
 uint64_t random_next(struct hd_collect *c)
 {
@@ -390,6 +391,11 @@ int hd_collect_drain(struct hd_collect *c, int64_t timeout_ms, struct hydro_erro
 	return HYDRO_OK;
 }
 
+static void drop_io(void *arg)
+{
+	outboxes_drop(arg);
+}
+
 void hd_collect_close(struct hd_collect **pointer)
 {
 	struct hd_collect *c = HD_STEAL(*pointer);
@@ -401,9 +407,13 @@ void hd_collect_close(struct hd_collect **pointer)
 	hd_collect_drain_begin(c);
 	hd_net_call(c->config.net, cancel_io, c);
 	streams_end(c);
-	/* The workers give back what they have. */
-	while (!hd_collect_is_drained(c))
+	/* The workers give back what they have; what they do not take any more is dropped. */
+	int64_t patience_ns = hd_clock_real_ns() + CLOSE_PATIENCE_NS;
+	while (!hd_collect_is_drained(c)) {
 		wait_a_little(c);
+		if (hd_clock_real_ns() > patience_ns)
+			hd_net_call(c->config.net, drop_io, c);
+	}
 	hd_net_tick_remove(c->config.net, tick, c);
 	collect_free(c);
 }

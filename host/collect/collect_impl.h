@@ -131,6 +131,7 @@ struct account {
 struct errand {
 	struct errand *next;
 	void (*run)(void *arg, struct hd_worker *w);
+	void (*drop)(void *arg); /* instead of run, on the io thread, when there are no workers any more */
 	void *arg;
 	uint32_t worker;
 };
@@ -295,6 +296,8 @@ void poll_judged(struct hd_net_job *job);
 void poll_window(struct poll *poll);
 /* The poll is over and what was to be fed is fed. */
 void poll_over(struct poll *poll);
+/* No worker takes its errand any more. */
+void poll_dropped(void *arg);
 void poll_fail_waiting(struct account *account, const char *reason);
 void poll_fill(const struct poll *poll, hydro_poll *ret);
 
@@ -307,6 +310,8 @@ void answer_feed(void *arg, struct hd_worker *w);
 bool raws_valid(const hydro_raw *values, uint32_t count);
 /* Hands over what has gathered; true when a full worker left something. */
 bool outboxes_flush(struct hd_collect *c);
+/* Ends what no worker takes any more. */
+void outboxes_drop(struct hd_collect *c);
 /* The errand's answer is on the io thread. */
 static inline void errand_back(struct hd_collect *c) { c->busy--; }
 bool worker_is_full(const struct hd_collect *c, uint32_t worker);

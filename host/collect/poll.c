@@ -187,6 +187,7 @@ void poll_send(struct poll *poll)
 	options_unref(c, poll->account_options);
 	poll->account_options = options_ref(poll->account->options);
 	poll->errand.arg = poll;
+	poll->errand.drop = poll_dropped;
 	poll->errand.worker = poll->worker;
 	int rc = HYDRO_OK;
 	if (!poll->account_options)
@@ -441,6 +442,15 @@ void poll_over(struct poll *poll)
 	entry_release(poll, good);
 	account_activate(account);
 	poll_free(poll);
+}
+
+void poll_dropped(void *arg)
+{
+	struct poll *poll = arg;
+	poll->todo = poll->raw_count = 0;
+	poll->failed |= 1;
+	poll->bits &= ~POLL_HOLDING;
+	poll_over(poll);
 }
 
 void poll_fail_waiting(struct account *account, const char *reason)

@@ -409,3 +409,17 @@ Test(poll, the_collector_moves_the_simulated_clock_when_all_is_idle)
 		cr_assert_geq(f->rows[i], 58);
 	fake_free(f);
 }
+
+Test(poll, closing_drops_what_no_worker_takes_any_more)
+{
+	struct fake *f = fake_new();
+	for (int i = 0; i < 4; i++)
+		f->newest_ms[fake_point(f, 10, 0)] -= 60000;
+	fake_open(f);
+	f->workers_full = true;
+	fake_run(f, 10000, 1000);
+	cr_assert_gt(f->request_count, 0);
+	hd_collect_close(&f->collect);
+	cr_assert_eq(f->feed_count, 0);
+	fake_free(f);
+}
