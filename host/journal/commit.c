@@ -179,8 +179,11 @@ static void make_known(struct hd_journal *journal, struct hd_batch *const *batch
 			continue;
 		uint32_t ordinal = (uint32_t)(batch->first_lsn - segment->header.first_lsn);
 		live_add_batch(segment->live, segment->end, ordinal);
-		for (uint32_t k = 0; k < batch->count; k++)
+		for (uint32_t k = 0; k < batch->count; k++) {
+			if (k + LIVE_AHEAD < batch->count)
+				live_prefetch(segment->live, batch->samples[k + LIVE_AHEAD].point);
 			live_add(segment->live, batch->samples[k].point, ordinal + k, batch->samples[k].ts_ms);
+		}
 		segment->end += batch->encoded.len;
 		segment->last_lsn = batch->first_lsn + batch->count - 1;
 		journal->next_lsn = segment->last_lsn + 1;

@@ -81,6 +81,9 @@ int live_new(uint32_t points_hint, bool sparse, struct live_index **ret);
 void live_free(struct live_index **live);
 /* Room for what live_add_batch and live_add are going to add, which then cannot fail. HYDRO_E_NOMEM. */
 int live_reserve(struct live_index *live, uint32_t batches, uint32_t records);
+/* Brings a point's slot near; so many records before it is added. */
+#define LIVE_AHEAD 12u
+void live_prefetch(const struct live_index *live, uint32_t point);
 void live_add_batch(struct live_index *live, uint64_t offset, uint64_t ordinal);
 void live_add(struct live_index *live, uint32_t point, uint32_t ordinal, int64_t ts_ms);
 /* Ordinals of the point, ascending, into a malloc'ed array. HYDRO_E_NOMEM. */

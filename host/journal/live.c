@@ -100,6 +100,11 @@ int live_reserve(struct live_index *live, uint32_t batches, uint32_t records)
 	return reserve_slots(live, live->point_count + records);
 }
 
+void live_prefetch(const struct live_index *live, uint32_t point)
+{
+	__builtin_prefetch(&live->slots[(uint32_t)hd_hash_u64(point) & live->slot_mask], 1);
+}
+
 void live_add_batch(struct live_index *live, uint64_t offset, uint64_t ordinal)
 {
 	HD_ASSERT(live->batch_count < live->batch_capacity && offset <= UINT32_MAX && ordinal <= UINT32_MAX);

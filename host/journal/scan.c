@@ -18,6 +18,13 @@ struct scan {
 	const struct hd_key *key;
 	struct hd_record_reader *reader;
 	struct scan_result *result;
+	struct live_key *keys;
+	uint32_t key_capacity;
+};
+
+struct live_key {
+	int64_t ts_ms;
+	uint32_t point;
 };
 
 void scan_result_done(struct scan_result *result)
@@ -39,30 +46,50 @@ static bool batch_at(const struct scan *scan, size_t offset, struct batch_header
 	return hd_crc32c(0, scan->bytes + offset + BATCH_HEADER_BYTES, ret->body_bytes) == ret->body_crc;
 }
 
+/* What the index needs of a batch's records, so that nothing is added before all of them decoded. */
+static int decode(struct scan *scan, uint32_t count)
+{
+	if (count > scan->key_capacity) {
+		struct live_key *more = realloc(scan->keys, count * sizeof *more);
+		if (!more)
+			return HYDRO_E_NOMEM;
+		scan->keys = more;
+		scan->key_capacity = count;
+	}
+	struct hd_sample sample;
+	for (uint32_t i = 0; i < count; i++) {
+		int rc = hd_record_read(scan->reader, &sample);
+		if (rc != HYDRO_OK)
+			return HYDRO_E_CORRUPT;
+		scan->keys[i] = (struct live_key){.point = sample.point, .ts_ms = sample.ts_ms};
+	}
+	return hd_record_read(scan->reader, &sample) == HYDRO_E_NOTFOUND ? HYDRO_OK : HYDRO_E_CORRUPT;
+}
+
 /* Adds a batch's records; HYDRO_E_CORRUPT when they do not decode, then nothing is added. */
 static int take_batch(struct scan *scan, size_t offset, const struct batch_header *header)
 {
 	struct live_index *live = scan->result->live;
 	uint8_t *body = scan->bytes + offset + BATCH_HEADER_BYTES;
 	size_t body_len;
-	struct hd_sample sample;
 	int rc = format_body_open(header, scan->key, body, &body_len);
 	if (rc == HYDRO_OK)
 		rc = hd_record_reader_begin(scan->reader, body, body_len, header->count);
-	if (rc != HYDRO_OK)
-		return rc;
-	while ((rc = hd_record_read(scan->reader, &sample)) == HYDRO_OK)
-		;
-	if (rc != HYDRO_E_NOTFOUND)
-		return rc;
-	rc = live_reserve(live, 1, header->count);
+	if (rc == HYDRO_OK && header->count > body_len) /* a record takes some bytes: before memory is taken for so many */
+		rc = HYDRO_E_CORRUPT;
+	if (rc == HYDRO_OK)
+		rc = decode(scan, header->count);
+	if (rc == HYDRO_OK)
+		rc = live_reserve(live, 1, header->count);
 	if (rc != HYDRO_OK)
 		return rc;
 	uint32_t ordinal = (uint32_t)(header->first_lsn - scan->header->first_lsn);
 	live_add_batch(live, offset, ordinal);
-	hd_record_jump(scan->reader, 0, 0);
-	for (; (rc = hd_record_read(scan->reader, &sample)) == HYDRO_OK; ordinal++)
-		live_add(live, sample.point, ordinal, sample.ts_ms);
+	for (uint32_t i = 0; i < header->count; i++) {
+		if (i + LIVE_AHEAD < header->count)
+			live_prefetch(live, scan->keys[i + LIVE_AHEAD].point);
+		live_add(live, scan->keys[i].point, ordinal + i, scan->keys[i].ts_ms);
+	}
 	return HYDRO_OK;
 }
 
@@ -154,6 +181,7 @@ int scan_segment(const struct segment_header *header, uint8_t *bytes, size_t len
 	if (rc == HYDRO_OK)
 		rc = walk(&scan);
 	hd_record_reader_free(&scan.reader);
+	free(scan.keys);
 	if (rc == HYDRO_OK)
 		return HYDRO_OK;
 	scan_result_done(ret);
