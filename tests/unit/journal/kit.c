@@ -13,31 +13,44 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool fails(struct kit *kit, _Atomic int *code)
+/* Whether the call is to fail; watches that no file is used again that failed once (names are never given twice). */
+static bool fails(struct kit *kit, _Atomic int *code, int fd)
 {
+	char proc[64], line[256] = "";
+	(void)snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(proc, line, sizeof line - 2);
+	if (n > 0)
+		(void)strcpy(line + n, "\n");
 	int value = atomic_load(code);
-	if (value == 0 || atomic_fetch_sub(&kit->fail_countdown, 1) > 0)
-		return false;
-	errno = value;
-	return true;
+	bool failing = value != 0 && atomic_fetch_sub(&kit->fail_countdown, 1) <= 0;
+	(void)pthread_mutex_lock(&kit->lock);
+	const char *failed = hd_buf_text(&kit->failed);
+	if (failed && *line && strstr(failed, line))
+		atomic_store(&kit->failed_again, 1);
+	if (failing)
+		(void)hd_buf_add_text(&kit->failed, line);
+	(void)pthread_mutex_unlock(&kit->lock);
+	if (failing)
+		errno = value;
+	return failing;
 }
 
 static ssize_t kit_pwritev(void *arg, int fd, const struct iovec *iov, int count, off_t offset)
 {
 	struct kit *kit = arg;
-	return fails(kit, &kit->write_errno) ? -1 : hd_journal_io_system.pwritev(NULL, fd, iov, count, offset);
+	return fails(kit, &kit->write_errno, fd) ? -1 : hd_journal_io_system.pwritev(NULL, fd, iov, count, offset);
 }
 
 static int kit_fdatasync(void *arg, int fd)
 {
 	struct kit *kit = arg;
-	return fails(kit, &kit->sync_errno) ? -1 : hd_journal_io_system.fdatasync(NULL, fd);
+	return fails(kit, &kit->sync_errno, fd) ? -1 : hd_journal_io_system.fdatasync(NULL, fd);
 }
 
 static int kit_fallocate(void *arg, int fd, off_t bytes)
 {
 	struct kit *kit = arg;
-	return fails(kit, &kit->allocate_errno) ? -1 : hd_journal_io_system.fallocate(NULL, fd, bytes);
+	return fails(kit, &kit->allocate_errno, fd) ? -1 : hd_journal_io_system.fallocate(NULL, fd, bytes);
 }
 
 static void kit_synced(void *arg, struct hd_batch *batch)
@@ -81,6 +94,7 @@ void kit_done(struct kit *kit)
 	(void)nftw(kit->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	(void)pthread_mutex_destroy(&kit->lock);
 	hd_buf_done(&kit->events);
+	hd_buf_done(&kit->failed);
 }
 
 int kit_open(struct kit *kit)
@@ -159,6 +173,23 @@ void kit_check_all(struct kit *kit, uint64_t first, uint64_t last, uint32_t poin
 	cr_assert_eq(n, last + 1, "the last record is %d, not %d", (int)n - 1, (int)last);
 	hd_journal_reader_close(&reader);
 	cr_assert_eq(hd_journal_reader_forget(kit->journal, "kit", &kit->err), HYDRO_OK);
+}
+
+void kit_copy_segments(struct kit *from, struct kit *to)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(from->dir, &entries, NULL, NULL); /* once: those that go meanwhile are the oldest, and released */
+	for (int i = 0; i < count; i++) {
+		struct hd_buf bytes = {0};
+		char *path = hd_fs_join(from->dir, entries[i]->d_name), *copy = hd_fs_join(to->dir, entries[i]->d_name);
+		if (strstr(path, ".seg") && hd_fs_read(path, 1u << 20, &bytes, NULL) == HYDRO_OK)
+			cr_assert_eq(hd_fs_write_atomic(copy, bytes.data, bytes.len, 0600, NULL), HYDRO_OK);
+		hd_buf_done(&bytes);
+		free(path);
+		free(copy);
+		free(entries[i]);
+	}
+	free(entries);
 }
 
 bool kit_has_event(struct kit *kit, const char *text)

@@ -23,6 +23,8 @@ struct kit {
 	struct hydro_error err;
 	_Atomic int sync_errno, write_errno, allocate_errno; /* 0 = works */
 	_Atomic int fail_countdown; /* syncs and writes that still work before *_errno counts */
+	_Atomic int failed_again;   /* a write or sync on a file that had failed before */
+	struct hd_buf failed;       /* their paths, a line each; guarded by `lock` */
 	_Atomic uint64_t synced;    /* records handed to `synced` */
 	pthread_mutex_t lock;       /* guards: events */
 	struct hd_buf events;       /* "event: text\n" */
@@ -41,6 +43,8 @@ void kit_append_synced(struct kit *kit, uint64_t from, uint32_t count, uint32_t 
 void kit_check(const struct hd_sample *sample, uint64_t number, uint32_t points);
 /* Reads everything from the start and checks that it is `first` … `last` in order. */
 void kit_check_all(struct kit *kit, uint64_t first, uint64_t last, uint32_t points);
+/* Segment files as they are now, without indexes, into another kit's folder. */
+void kit_copy_segments(struct kit *from, struct kit *to);
 bool kit_has_event(struct kit *kit, const char *text);
 /* Path of the n-th file with this suffix in name order, to be freed; NULL when there is none. */
 char *kit_file(struct kit *kit, const char *suffix, unsigned n);

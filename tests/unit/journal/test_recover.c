@@ -139,6 +139,21 @@ Test(recover, any_byte_flipped_in_the_last_batch_cuts_it_and_in_a_synced_one_set
 	hd_buf_done(&image.bytes);
 }
 
+/* What another life of the file left behind its last batch has good checksums and LSNs that go on; the epoch tells. */
+Test(recover, batches_of_another_epoch_are_never_taken_even_if_their_numbers_fit)
+{
+	struct image image, other;
+	struct kit kit;
+	image_take(&image, NULL);
+	image_take(&other, NULL);
+	cr_assert_eq(image.starts[BATCHES], other.starts[BATCHES]);
+	memcpy(image.bytes.data + image.starts[3], other.bytes.data + other.starts[3], image.starts[BATCHES] - image.starts[3]);
+	image_put(&kit, &image, image.bytes.len, NULL);
+	check_cut(&kit, 3 * BATCH_RECORDS);
+	hd_buf_done(&image.bytes);
+	hd_buf_done(&other.bytes);
+}
+
 /* Everything in the folder, names and bytes. */
 static uint32_t fingerprint(struct kit *kit)
 {
