@@ -123,7 +123,9 @@ bool hd_worker_swap_slice(struct hd_worker *w)
 			continue;
 		}
 		w->swap_at++;
-		if (!page[point % HD_PAGE_POINTS].given || page[point % HD_PAGE_POINTS].done || hd_pipeline_worker_of(w->pipeline, point) != w->index)
+		if (hd_pipeline_worker_of(w->pipeline, point) != w->index) /* first: another worker's slot is not ours to read */
+			continue;
+		if (!page[point % HD_PAGE_POINTS].given || page[point % HD_PAGE_POINTS].done)
 			continue;
 		struct hd_point_block *block = hd_pipeline_block(w->pipeline, point);
 		if (block)
