@@ -2,19 +2,17 @@
 #include "store/points.h"
 
 #include "base/clock.h"
-#include "store/internal.h"
+#include "store/point_row.h"
 #include "store/secrets.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMNS \
-	"p.number, p.uuid, p.version, p.bits, p.account, p.period_s, p.join_ms, p.start_ms, p.created_ms, p.updated_ms, p.name, p.provider," \
-	" p.pipeline, p.zone, p.options, p.sealed, p.params, a.uuid"
-#define FROM " FROM points p LEFT JOIN accounts a ON a.id = p.account "
-#define SEALED_COLUMN 15
+#define COLUMNS HD_STORE_POINT_COLUMNS
+#define FROM HD_STORE_POINT_FROM
+#define SEALED_COLUMN HD_STORE_POINT_SEALED
 
-static void read_row(sqlite3_stmt *stmt, struct hd_store_point *ret)
+void hd_store_point_read(sqlite3_stmt *stmt, struct hd_store_point *ret)
 {
 	*ret = (struct hd_store_point){
 		.number = (uint32_t)sqlite3_column_int64(stmt, 0),
@@ -252,7 +250,7 @@ static int run_get(struct hd_db *db, void *arg, struct hydro_error *err)
 	if (rc == HYDRO_OK && !row)
 		rc = hd_error_set(err, HYDRO_E_NOTFOUND, "there is no such point");
 	if (rc == HYDRO_OK) {
-		read_row(stmt, &point);
+		hd_store_point_read(stmt, &point);
 		if (get->with_secrets)
 			rc = open_secrets(get->store, stmt, &point, &opened, err);
 	}
@@ -327,7 +325,7 @@ static int run_list(struct hd_db *db, void *arg, struct hydro_error *err)
 			list->page.next = point.number;
 			break;
 		}
-		read_row(stmt, &point);
+		hd_store_point_read(stmt, &point);
 		rc = list->fn(list->arg, &point, err);
 	}
 	return rc;
@@ -344,70 +342,5 @@ int hd_store_point_list(struct hd_store *store, const struct hd_store_point_filt
 	int rc = hd_store_read(store, run_list, &list, err);
 	if (rc == HYDRO_OK)
 		*ret = list.page;
-	return rc;
-}
-
-/* ---- into memory ------------------------------------------------------------------------------------------------------ */
-
-static int put(struct hd_points *points, const struct hd_store_point *row, struct hydro_error *err)
-{
-	uint32_t index;
-	struct hd_point_spec spec = {.index = row->number, .id = row->id, .version = row->version, .bits = row->bits, .account = row->account,
-				     .period_s = row->period_s, .join_ms = row->join_ms, .start_ms = row->start_ms, .name = row->name,
-				     .provider = row->provider, .pipeline = row->pipeline, .options = row->options, .params = row->params, .zone = row->zone};
-	return hd_points_put(points, &spec, &index, err);
-}
-
-/* The rows of a range, each with its secrets opened. */
-static int put_rows(struct hd_store *store, struct hd_db *db, sqlite3_stmt *stmt, struct hd_points *points, struct hydro_error *err)
-{
-	struct hd_store_point point;
-	struct hd_buf opened = {0};
-	bool row = false;
-	int rc;
-	while ((rc = hd_db_step(db, stmt, &row, err)) == HYDRO_OK && row) {
-		hd_buf_clear(&opened);
-		read_row(stmt, &point);
-		if ((rc = open_secrets(store, stmt, &point, &opened, err)) != HYDRO_OK || (rc = put(points, &point, err)) != HYDRO_OK)
-			break;
-	}
-	hd_secrets_wipe(&opened);
-	return rc;
-}
-
-int hd_store_points_publish(struct hd_store *store, struct hd_db *db, int64_t first, int64_t last, struct hydro_error *err)
-{
-	if (!store->points)
-		return HYDRO_OK;
-	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT " COLUMNS FROM "WHERE p.number BETWEEN ?1 AND ?2 ORDER BY p.number", err);
-	if (!stmt)
-		return HYDRO_E_IO;
-	hd_bind_int(stmt, 1, first);
-	hd_bind_int(stmt, 2, last);
-	return put_rows(store, db, stmt, store->points, err);
-}
-
-struct load {
-	struct hd_store *store;
-	struct hd_points *points;
-};
-
-static int run_load(struct hd_db *db, void *arg, struct hydro_error *err)
-{
-	struct load *load = arg;
-	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT p.number, p.uuid, p.version, p.bits, p.account, p.period_s, p.join_ms, p.start_ms, 0, 0, p.name,"
-					       " p.provider, p.pipeline, p.zone, p.options, p.sealed, p.params, NULL FROM points p ORDER BY p.number", err);
-	return stmt ? put_rows(load->store, db, stmt, load->points, err) : HYDRO_E_IO;
-}
-
-int hd_store_points_load(struct hd_store *store, struct hd_points *points, struct hydro_error *err)
-{
-	struct load load = {store, points};
-	HD_ASSERT(!store->points);
-	int rc = hd_store_read(store, run_load, &load, err);
-	if (rc == HYDRO_E_CONFLICT)
-		rc = hd_error_set(err, HYDRO_E_CORRUPT, "the numbers of the points in the store have a gap");
-	if (rc == HYDRO_OK)
-		store->points = points;
 	return rc;
 }

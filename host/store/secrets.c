@@ -48,10 +48,16 @@ int hd_secrets_bind(struct hd_store *store, const char *table, const struct hd_u
 int hd_secrets_open(struct hd_store *store, const char *table, const struct hd_uuid *id, sqlite3_stmt *stmt, int at, struct hd_buf *opened,
 		    const char **ret, struct hydro_error *err)
 {
+	const void *data = sqlite3_column_blob(stmt, at);
+	return hd_secrets_open_bytes(store, table, id, data, data ? (size_t)sqlite3_column_bytes(stmt, at) : 0, opened, ret, err);
+}
+
+int hd_secrets_open_bytes(struct hd_store *store, const char *table, const struct hd_uuid *id, const void *data, size_t len, struct hd_buf *opened,
+			  const char **ret, struct hydro_error *err)
+{
 	char context[CONTEXT_BYTES];
 	const struct hd_key *key = hd_store_key_of(store);
-	const uint8_t *in = sqlite3_column_blob(stmt, at);
-	size_t len = in ? (size_t)sqlite3_column_bytes(stmt, at) : 0;
+	const uint8_t *in = data;
 	context_of(table, id, context);
 	if (len < HEAD_BYTES + HD_SEAL_TAG_BYTES || in[0] != FORM)
 		return hd_error_set(err, HYDRO_E_CORRUPT, "the secrets of %s are no sealed text", context);

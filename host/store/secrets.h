@@ -11,6 +11,9 @@ int hd_secrets_bind(struct hd_store *store, const char *table, const struct hd_u
 /* Opens a column into `opened`, whose text *ret then is. */
 int hd_secrets_open(struct hd_store *store, const char *table, const struct hd_uuid *id, sqlite3_stmt *stmt, int at, struct hd_buf *opened,
 		    const char **ret, struct hydro_error *err);
+/* The same of a column's bytes. */
+int hd_secrets_open_bytes(struct hd_store *store, const char *table, const struct hd_uuid *id, const void *data, size_t len, struct hd_buf *opened,
+			  const char **ret, struct hydro_error *err);
 /* Overwrites and frees. */
 void hd_secrets_wipe(struct hd_buf *buf);
 
