@@ -154,6 +154,20 @@ static int run_step(struct hd_instance *instance, enum step step, struct hd_opti
 	return rc;
 }
 
+/* stop or destroy. Where there is no memory or thread for the deadline, without one: left out it would leak for good. */
+static int end_step(struct hd_instance *instance, enum step step, struct hydro_error *err)
+{
+	struct life life = life_of(instance);
+	void (*end)(void *) = step == STEP_STOP ? life.stop : life.destroy;
+	int rc = run_step(instance, step, NULL, 0, instance->plugins->cfg.call_ms, NULL, err);
+	if (rc == HYDRO_OK || rc == HYDRO_E_TIMEOUT)
+		return rc;
+	hd_crumb_enter(instance->crumb, NULL);
+	end(instance->self);
+	hd_crumb_leave();
+	return HYDRO_OK;
+}
+
 /* ---- making ---- */
 
 static bool name_valid(const char *name)
@@ -348,7 +362,7 @@ int hd_instance_stop(struct hd_instance *instance, uint32_t deadline_ms, struct 
 		/* The plugin keeps the deadline itself; the extra second is for one that is about to. */
 		rc = run_step(instance, STEP_DRAIN, NULL, hd_clock_mono_ns() + (int64_t)deadline_ms * HD_NS_PER_MS, deadline_ms + 1000, NULL, err);
 	if (life.stop && !instance->lost) {
-		int stopped = run_step(instance, STEP_STOP, NULL, 0, instance->plugins->cfg.call_ms, NULL, rc == HYDRO_OK ? err : NULL);
+		int stopped = end_step(instance, STEP_STOP, rc == HYDRO_OK ? err : NULL);
 		rc = rc == HYDRO_OK ? stopped : rc;
 	}
 	return rc;
@@ -364,7 +378,7 @@ void hd_instance_free(struct hd_instance **instance)
 	struct hydro_error err = {.struct_size = sizeof err};
 	int rc = hd_instance_stop(old, 0, &err);
 	if (!old->lost && !old->isolated)
-		rc = run_step(old, STEP_DESTROY, NULL, 0, plugins->cfg.call_ms, NULL, &err);
+		rc = end_step(old, STEP_DESTROY, &err);
 	if (rc != HYDRO_OK)
 		hd_services_log(old->services, HYDRO_LOG_ERROR, err.text);
 	for (size_t i = 0; i < plugins->instance_count; i++)

@@ -176,6 +176,54 @@ Test(plugins, a_file_replaced_under_a_running_instance_does_not_touch_it)
 	world_done(&w);
 }
 
+static bool is_mapped(const char *text)
+{
+	HD_CLEANUP(hd_buf_done) struct hd_buf maps = {0};
+	cr_assert_eq(hd_fs_read("/proc/self/maps", 16u << 20, &maps, NULL), HYDRO_OK);
+	return strstr(hd_buf_text(&maps), text) != NULL;
+}
+
+/* Another file of the same plugin: bytes behind the end of an ELF file mean nothing. */
+static void lengthen(struct world *w, const char *name)
+{
+	char path[512];
+	(void)snprintf(path, sizeof path, "%s/%s.so", w->dir, name);
+	FILE *file = fopen(path, "a");
+	cr_assert_not_null(file);
+	cr_assert_eq(fputs("more", file) < 0, 0);
+	cr_assert_eq(fclose(file), 0);
+}
+
+Test(plugins, replaced_code_goes_when_its_last_instance_goes_if_the_plugin_allows_it_and_swapping_back_maps_nothing_new)
+{
+	struct world w;
+	struct hd_instance *gone = NULL, *stays = NULL, *fresh = NULL;
+	world_init(&w);
+	world_add(&w, "../plugins/example", "goes");
+	world_add(&w, "good", "stays");
+	world_open(&w);
+	cr_assert_eq(hd_instance_create(w.plugins, "g", "example", NULL, &gone, &w.err), HYDRO_OK, "%s", w.err.text);
+	cr_assert_eq(hd_instance_create(w.plugins, "s", "good", NULL, &stays, &w.err), HYDRO_OK, "%s", w.err.text);
+	cr_assert(is_mapped("memfd:goes.so") && is_mapped("memfd:stays.so"));
+	lengthen(&w, "goes");
+	lengthen(&w, "stays");
+	cr_assert_eq(hd_plugins_scan(w.plugins, &w.err), HYDRO_OK);
+	cr_assert_eq(world_info(&w, "goes").state, HD_PLUGIN_AVAILABLE, "the new file is not mapped yet: %s", world_info(&w, "goes").refusal);
+	cr_assert(is_mapped("memfd:goes.so"), "the instance still runs in it");
+	const void *code = hd_instance_descriptor(stays)->plugin.ops;
+	hd_instance_free(&gone);
+	hd_instance_free(&stays);
+	cr_assert_not(is_mapped("memfd:goes.so"));
+	cr_assert(is_mapped("memfd:stays.so"));
+	world_add(&w, "good", "stays");
+	cr_assert_eq(hd_plugins_scan(w.plugins, &w.err), HYDRO_OK);
+	cr_assert_eq(world_info(&w, "stays").state, HD_PLUGIN_LOADED, "the same hash is the same mapping");
+	cr_assert_eq(hd_instance_create(w.plugins, "f", "good", NULL, &fresh, &w.err), HYDRO_OK);
+	cr_assert_eq(hd_instance_descriptor(fresh)->plugin.ops, code);
+	hd_instance_free(&fresh);
+	world_done(&w);
+}
+
 Test(plugins, a_missing_folder_or_runner_is_an_error_that_names_it)
 {
 	struct world w;
