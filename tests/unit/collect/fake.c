@@ -197,14 +197,26 @@ static int submit(void *arg, const struct hd_net_request *request, hd_net_done_f
 	return HYDRO_OK;
 }
 
+static struct fake_pending *pending_take(struct fake *f)
+{
+	struct fake_pending **at = &f->pending;
+	while (f->logins_first && *at && !(*at)->request.login)
+		at = &(*at)->next;
+	if (!*at)
+		at = &f->pending;
+	struct fake_pending *taken = *at;
+	*at = taken->next;
+	f->pending_end = &f->pending;
+	while (*f->pending_end)
+		f->pending_end = &(*f->pending_end)->next;
+	return taken;
+}
+
 static bool deliver_one(struct fake *f)
 {
-	struct fake_pending *p = f->pending;
-	if (!p || f->hold_replies)
+	if (!f->pending || f->hold_replies)
 		return false;
-	f->pending = p->next;
-	if (!f->pending)
-		f->pending_end = &f->pending;
+	struct fake_pending *p = pending_take(f);
 	struct fake_reply *reply = calloc(1, sizeof *reply);
 	cr_assert_not_null(reply);
 	reply->retry_after_ms = -1;

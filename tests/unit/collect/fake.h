@@ -65,6 +65,7 @@ struct fake {
 	char last_event[64];
 	/* control */
 	bool workers_full, hold_replies, refuse_feed, hold_syncs;
+	bool logins_first; /* their answers overtake those of polls */
 	struct {
 		void (*synced)(void *arg, uint32_t accepted, uint32_t dropped);
 		void *arg;
