@@ -47,6 +47,7 @@ struct hd_point_extra {
 #define HD_HOT_PENDING 8u     /* has a row waiting in the run */
 #define HD_HOT_REDO 16u       /* is in the worker's list of redos */
 #define HD_HOT_CLOCK 32u      /* has `clock` readings, whose time may come */
+#define HD_HOT_ASKED 64u      /* history was asked for its newest reading, for its state was lost */
 
 /* A point in two cache lines, owned by its worker; newest_ms is read by others. */
 struct hd_point_block {
@@ -168,6 +169,7 @@ struct hd_pipeline {
 	pthread_mutex_t swap_lock; /* guards: one swap at a time */
 	struct hd_keeper *keeper;
 	_Atomic uint64_t synced_lsn; /* highest */
+	bool lost[HD_SHARDS]; /* the state of these was neither in a file nor wholly in the journal; set before feeding */
 	uint32_t worker_count;
 	struct hd_worker *workers;
 };

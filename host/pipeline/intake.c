@@ -289,6 +289,10 @@ int hd_pipeline_feed(struct hd_worker *w, uint32_t point, const hydro_raw *raws,
 		rc = hd_intake_group(w->intake, raws, count, block->join_ms, err);
 	if (rc != HYDRO_OK)
 		return rc;
+	if (HD_UNLIKELY(!block->newest_ms && w->pipeline->lost[hd_shard_of(point)] && !(block->bits & HD_HOT_ASKED)))
+		rc = hd_worker_find_newest(w, block, point, err);
+	if (rc != HYDRO_OK)
+		return rc;
 	if (HD_UNLIKELY(block->extra != NULL))
 		hd_held_tick(w, block, point);
 	struct tally tally = {.dropped = w->intake->dropped};

@@ -77,6 +77,9 @@ int hd_worker_feed_old(struct hd_worker *w, struct hd_point_block *block, uint32
 /* Revision that a reading at ts must have so that it replaces what history knows; left alone when it knows nothing. known.c */
 int hd_worker_known_rev(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t ts_ms, uint16_t *ret, struct hydro_error *err);
 
+/* The newest reading of a point whose state was lost, from history; its state follows by a redo. known.c */
+int hd_worker_find_newest(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hydro_error *err);
+
 /* held.c: keeps a live reading for later; true when it was known already. */
 int hd_worker_feed_held(struct hd_worker *w, struct hd_point_block *block, uint32_t point, const struct hd_reading *reading, const struct hd_raw *raws,
 			const struct hd_feed *how, bool *ret_known, struct hydro_error *err);

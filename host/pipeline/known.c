@@ -148,6 +148,35 @@ int hd_worker_known_rev(struct hd_worker *w, struct hd_point_block *block, uint3
 	return rc;
 }
 
+static int take_newest(void *arg, const struct hd_sample *sample, uint64_t lsn)
+{
+	struct hd_known *newest = arg;
+	(void)lsn;
+	if (sample->bits & (HD_SAMPLE_CLOCK | HD_SAMPLE_HELD))
+		return HYDRO_OK;
+	if (sample->ts_ms > newest->ts_ms || (sample->ts_ms == newest->ts_ms && sample->rev >= newest->rev))
+		hd_known_of_sample(sample, newest);
+	return HYDRO_OK;
+}
+
+int hd_worker_find_newest(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hydro_error *err)
+{
+	const struct hd_pipeline_config *config = &w->pipeline->config;
+	struct hd_known newest = {.ts_ms = 0};
+	int rc = config->history ? config->history(config->history_arg, point, HD_TS_MIN_MS, HD_TS_MAX_MS, take_newest, &newest, err) : HYDRO_OK;
+	if (rc != HYDRO_OK)
+		return rc;
+	block->bits |= HD_HOT_ASKED;
+	if (!newest.ts_ms)
+		return HYDRO_OK;
+	hd_known_set(block, &newest);
+	if (newest.bits & HD_SAMPLE_UNPROCESSED)
+		block->bits |= HD_HOT_RAW_ONLY;
+	hd_worker_redo_later(w, block, point, newest.ts_ms);
+	(void)hd_worker_redo(w); /* before anything new goes through */
+	return HYDRO_OK;
+}
+
 /* A known reading that should now be run (again), although nothing in it is new. */
 static bool wants_processing(const struct hd_known *known, const struct hd_point_block *block, uint16_t bits)
 {

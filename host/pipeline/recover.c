@@ -8,17 +8,17 @@
 
 struct recovery {
 	uint64_t from_lsn;
-	pthread_mutex_t lock; /* guards: left, rc, records, last_lsn */
+	pthread_mutex_t lock; /* guards: left … last_lsn */
 	pthread_cond_t done;
 	uint32_t left;
 	int rc;
-	uint64_t records, last_lsn;
+	uint64_t records, first_lsn, last_lsn;
 	struct hydro_error *err;
 };
 
 struct tail {
 	struct hd_worker *w;
-	uint64_t records, last_lsn;
+	uint64_t records, first_lsn, last_lsn;
 	uint64_t shard_lsn[HD_SHARDS];
 };
 
@@ -62,6 +62,7 @@ static int take_tail(void *arg, const struct hd_sample *sample, uint64_t lsn)
 {
 	struct tail *tail = arg;
 	struct hd_worker *w = tail->w;
+	tail->first_lsn = tail->first_lsn ? tail->first_lsn : lsn;
 	tail->last_lsn = lsn;
 	if (hd_pipeline_worker_of(w->pipeline, sample->point) != w->index || lsn <= tail->shard_lsn[hd_shard_of(sample->point)])
 		return HYDRO_OK;
@@ -114,6 +115,7 @@ static void recover_job(void *arg, struct hd_worker *w)
 		hd_error_set(r->err, rc, "%s (while reading the journal's tail)", err.text);
 	}
 	r->records += tail ? tail->records : 0;
+	r->first_lsn = tail && tail->first_lsn ? tail->first_lsn : r->first_lsn;
 	r->last_lsn = HD_MAX(r->last_lsn, tail ? tail->last_lsn : 0);
 	r->left--;
 	(void)pthread_cond_signal(&r->done);
@@ -135,6 +137,9 @@ int hd_pipeline_recover(struct hd_pipeline *p, uint64_t *ret_records, struct hyd
 			(void)pthread_cond_wait(&r.done, &r.lock);
 		(void)pthread_mutex_unlock(&r.lock);
 	}
+	/* A shard without file, and a journal that begins later than it: only history knows those points. */
+	for (uint32_t i = 0; i < HD_SHARDS; i++)
+		p->lost[i] = p->lost[i] || (hd_keeper_lsn(p, i) == 0 && r.first_lsn > 1);
 	if (r.rc == HYDRO_OK) {
 		atomic_store(&p->synced_lsn, r.last_lsn ? r.last_lsn : r.from_lsn - 1);
 		hd_keeper_recovered(p);

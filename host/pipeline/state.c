@@ -117,7 +117,8 @@ static int read_shard(struct hd_pipeline *p, uint32_t shard, struct hydro_error 
 	if (rc == HYDRO_E_CORRUPT) {
 		(void)snprintf(aside, sizeof aside, "%s.corrupt", path);
 		(void)rename(path, aside);
-		hd_pipeline_event(p, HD_EVENT_ERROR, "state_corrupt", HD_POINT_NONE, "%s; set aside, its points are run again from the journal",
+		p->lost[shard] = true;
+		hd_pipeline_event(p, HD_EVENT_ERROR, "state_corrupt", HD_POINT_NONE, "%s; set aside, its points are run again from journal and history",
 				  err ? err->text : path);
 		return HYDRO_OK;
 	}

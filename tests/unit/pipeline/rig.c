@@ -67,7 +67,7 @@ static int replay(void *arg, uint64_t from_lsn, hd_sample_row_fn row, void *row_
 {
 	struct rig *rig = arg;
 	(void)err;
-	for (uint64_t lsn = from_lsn ? from_lsn : 1; lsn <= rig->stored->count; lsn++) {
+	for (uint64_t lsn = HD_MAX(from_lsn, rig->trimmed + 1); lsn <= rig->stored->count; lsn++) {
 		int rc = row(row_arg, &rig->stored->samples[lsn - 1], lsn);
 		if (rc != HYDRO_OK)
 			return rc;

@@ -19,6 +19,7 @@ struct rig {
 	pthread_mutex_t lock; /* guards: what follows */
 	pthread_cond_t changed;
 	struct hd_batch *stored; /* all samples, in order of LSN from 1 */
+	uint64_t trimmed;        /* records that only history has any more */
 	unsigned refuse;         /* appends to refuse with AGAIN */
 	bool hold_back;          /* appends are taken, but synced by rig_sync only */
 	struct hd_batch *waiting[64];

@@ -120,6 +120,26 @@ Test(state, without_files_the_journal_gives_the_same)
 	close_place(&place);
 }
 
+Test(state, without_files_and_with_a_trimmed_journal_history_is_asked)
+{
+	struct place place;
+	open_place(&place);
+	feed_hours(&place, 0, 4);
+	place.rig.trimmed = 3 * POINTS + POINTS / 2;
+	(void)restart(&place, true);
+	uint32_t stored = place.rig.stored->count;
+	feed_hours(&place, 0, 4); /* all known */
+	cr_assert_eq(place.rig.stored->count, stored);
+	feed_hours(&place, 4, 5);
+	for (uint32_t point = 0; point < POINTS; point++) {
+		const struct hd_sample *sample = rig_sample(&place.rig, point, RIG_T0 + 4 * RIG_HOUR);
+		cr_assert_eq(sample->rev, 0);
+		bool redone = point < POINTS / 2; /* the others' tail was too short to know a flow from */
+		cr_assert(!redone || fabs(rig_value(sample, HD_METRIC_FLOW) - 10.0 * (point + 1) * 100 / 3600) < 1e-9);
+	}
+	close_place(&place);
+}
+
 Test(state, a_file_that_does_not_check_is_set_aside_and_its_points_run_again)
 {
 	struct place place;
