@@ -188,6 +188,7 @@ static void poll_admitted(struct poll *poll)
 	struct hd_collect *c = account->collect;
 	c->schedule.entries[poll->index].state = ENTRY_POLLING;
 	c->polls++;
+	c->served = account;
 	account->polls++;
 	if (poll->bits & POLL_SLICED)
 		account->backlog_polls++;

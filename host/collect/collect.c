@@ -118,8 +118,11 @@ static void due_run(struct hd_collect *c, int64_t now_ms)
 static int64_t dispatch_all(struct hd_collect *c, int64_t now_ms)
 {
 	int64_t wake_ms = NEVER_MS;
-	/* Another one first each time, or a busy account would always get the place that the cap over all has free. */
-	uint32_t first = c->active_count ? c->turn++ % c->active_count : 0;
+	/* After the one that got the last place, or a busy account would take each place that the cap over all has free. */
+	uint32_t first = 0;
+	while (first < c->active_count && c->active[first] != c->served)
+		first++;
+	first++;
 	for (uint32_t n = 0, count = c->active_count; n < count; n++) {
 		int64_t wanted_ms = account_dispatch(c->active[(first + n) % count], now_ms);
 		wake_ms = HD_MIN(wake_ms, wanted_ms);

@@ -244,7 +244,8 @@ struct hd_collect {
 	struct account **accounts; /* by slot */
 	uint32_t account_count, account_capacity;
 	struct account **active;
-	uint32_t active_count, active_capacity, turn;
+	uint32_t active_count, active_capacity;
+	const struct account *served; /* the last that started a poll */
 	struct options **cache;
 	uint32_t *cache_index; /* point of each place */
 	struct hd_map resting; /* point → poll */

@@ -471,8 +471,8 @@ void fake_pump(struct fake *f)
 	do {
 		uint32_t before = f->request_count;
 		hd_net_run_once(f->net, 0);
-		any = deliver_one(f);
-		any |= job_one(f);
+		/* The workers before the network, so that an answer's consequences come before the next answer. */
+		any = job_one(f) || deliver_one(f);
 		any |= f->request_count != before;
 		if (any)
 			continue;
