@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define FAILURE_SHOWN_NS (60 * HD_NS_PER_S)
+
 static const char *const state_names[] = {"ok", "degraded", "failing"};
 
 void hd_health_add(struct hd_health *health, uint32_t state, const char *part, const char *why)
@@ -27,7 +29,8 @@ HD_HANDLER(health)
 	struct hd_store_stats stats;
 	(void)req, (void)err;
 	hd_store_stats(api->deps.store, &stats);
-	if (stats.last_error != HYDRO_OK)
+	/* Writes are rare: a failure long ago says nothing of now. */
+	if (stats.last_error != HYDRO_OK && hd_clock_real_ns() - stats.last_failure_ns < FAILURE_SHOWN_NS)
 		hd_health_add(&health, HD_HEALTH_FAILING, "store", hd_error_info(stats.last_error)->title);
 	if (api->deps.health)
 		api->deps.health(api->deps.arg, &health);

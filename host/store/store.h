@@ -40,7 +40,8 @@ int hd_store_read(struct hd_store *store, hd_store_fn fn, void *arg, struct hydr
 struct hd_store_stats {
 	uint64_t writes, commits, failed_commits;
 	uint32_t waiting;
-	int32_t last_error; /* of the last commit: HYDRO_OK or why it failed */
+	int32_t last_error;      /* of the last group of writes: HYDRO_OK, or why the disk failed it */
+	int64_t last_failure_ns; /* hd_clock_real_ns of the last such failure, 0 = none */
 };
 void hd_store_stats(struct hd_store *store, struct hd_store_stats *ret);
 

@@ -2,6 +2,7 @@
 /* The writer: takes all writes that wait, runs each in a savepoint, commits once, tells them all. */
 #include "store/internal.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 
 struct hd_write {
@@ -87,6 +88,15 @@ static struct hd_write *take_group(struct hd_store *store, uint32_t *ret_count)
 	return group;
 }
 
+/* A failure of the disk, be it told by the commit or by one of the writes; HYDRO_OK without. */
+static int disk_failure(int rc, const struct hd_write *group)
+{
+	for (const struct hd_write *write = group; write && rc == HYDRO_OK; write = write->next)
+		if (write->rc == HYDRO_E_FULL || write->rc == HYDRO_E_IO || write->rc == HYDRO_E_CORRUPT)
+			rc = write->rc;
+	return rc;
+}
+
 void *hd_store_writer_run(void *arg)
 {
 	struct hd_store *store = HD_CAST(struct hd_store, HD_STORE_MAGIC, arg);
@@ -101,7 +111,10 @@ void *hd_store_writer_run(void *arg)
 		store->stats.writes += count;
 		store->stats.commits += rc == HYDRO_OK;
 		store->stats.failed_commits += rc != HYDRO_OK;
-		store->stats.last_error = rc;
+		int failure = disk_failure(rc, group);
+		store->stats.last_error = failure;
+		if (failure != HYDRO_OK)
+			store->stats.last_failure_ns = hd_clock_real_ns();
 		for (struct hd_write *write = group, *next; write; write = next) {
 			next = write->next; /* the waiter owns it from `done` on */
 			write->done = true;

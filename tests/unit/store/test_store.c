@@ -99,6 +99,35 @@ Test(store, a_file_others_cannot_read_and_a_wrong_key_is_told)
 	store_world_end(&w);
 }
 
+static int fill_disk(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	(void)arg;
+	int rc = hd_db_exec(db, "PRAGMA max_page_count = 64; CREATE TABLE big (b BLOB)", err);
+	return rc == HYDRO_OK ? hd_db_exec(db, "INSERT INTO big VALUES (zeroblob(4000000))", err) : rc;
+}
+
+static int free_disk(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	(void)arg;
+	return hd_db_exec(db, "PRAGMA max_page_count = 1000000", err);
+}
+
+Test(store, a_full_disk_fails_the_write_is_told_and_passes)
+{
+	struct store_world w;
+	struct hd_store_stats stats;
+	store_world_begin(&w);
+	struct hd_store_point point = store_world_point("a");
+	cr_assert_eq(hd_store_write(w.store, fill_disk, NULL, NULL, &w.err), HYDRO_E_FULL, "%s", w.err.text);
+	hd_store_stats(w.store, &stats);
+	cr_assert(stats.last_error == HYDRO_E_FULL && stats.last_failure_ns > 0);
+	cr_assert_eq(hd_store_write(w.store, free_disk, NULL, NULL, &w.err), HYDRO_OK, "%s", w.err.text);
+	cr_assert_eq(hd_store_point_create(w.store, &point, NULL, NULL, &w.err), HYDRO_OK, "%s", w.err.text);
+	hd_store_stats(w.store, &stats);
+	cr_assert_eq(stats.last_error, HYDRO_OK);
+	store_world_end(&w);
+}
+
 static const struct hd_migration steps[] = {
 	{"CREATE TABLE a (v INTEGER)", "a"},
 	{"ALTER TABLE a ADD COLUMN w INTEGER; UPDATE a SET w = v + 1", "w"},
