@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* State files of the pipeline: size, magic, version, length and CRC are made to fit, so that what lies behind them is reached. */
+#include "base/crc32c.h"
+#include "pipeline/state_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHARD 7u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int touch(void *arg, const struct hd_stored *stored)
+{
+	uint64_t *sum = arg;
+	for (uint32_t i = 0; i < stored->point->known; i++)
+		*sum += hd_stored_known(stored)[i].metric;
+	for (uint32_t i = 0; i < stored->point->latest; i++)
+		*sum += hd_stored_latest(stored)[i].metric;
+	if (!stored->shape)
+		return HYDRO_OK;
+	for (uint32_t i = 0; i < stored->shape->params; i++)
+		*sum += hd_stored_params(stored)[i] > 0;
+	for (uint32_t i = 0; i < stored->shape->steps; i++)
+		if (hd_stored_steps(stored)[i].bytes)
+			*sum += hd_stored_state(stored)[hd_stored_steps(stored)[i].offset + hd_stored_steps(stored)[i].bytes - 1];
+	return HYDRO_OK;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct hydro_error err = {.struct_size = sizeof err};
+	(void)hd_state_check(data, 0, SHARD, "fuzz", &err);
+	if (size < sizeof(struct hd_state_header))
+		return 0;
+	uint8_t *copy = aligned_alloc(8, (size + 7) & ~(size_t)7);
+	if (!copy)
+		return 0;
+	memcpy(copy, data, size);
+	struct hd_state_header *header = (struct hd_state_header *)(void *)copy;
+	header->magic = HD_STATE_MAGIC;
+	header->version = HD_STATE_VERSION;
+	header->shard = SHARD;
+	header->bytes = size;
+	header->crc = hd_crc32c(0, header + 1, size - sizeof *header);
+	uint64_t sum = 0;
+	if (hd_state_check(copy, size, SHARD, "fuzz", &err) == HYDRO_OK)
+		(void)hd_state_each(copy, touch, &sum);
+	free(copy);
+	return sum == UINT64_MAX ? 1 : 0;
+}
