@@ -302,6 +302,7 @@ static int name_step(struct hd_compile *c, struct hd_step *step, const struct hd
 	size_t len = strlen(step->label);
 	if (twins > 1)
 		(void)snprintf(step->label + len, sizeof step->label - len, "#%u", twins);
+	step->kind_hash = hd_hash(step->kind->name, strlen(step->kind->name));
 	step->identity = hd_hash(step->label, strlen(step->label)) ^ step->kind->state_version;
 	if (step->kind->bits & HD_STEP_NO_CODE)
 		return HYDRO_OK;

@@ -47,6 +47,7 @@ struct hd_keeper {
 	/* Entries that no plan took over yet, by point; a pointer pair each. Owned by the point's worker after the start. */
 	struct hd_stored *pages[HD_PAGES];
 	_Atomic bool recovered;
+	struct hd_shape *last; /* the shape found last, with a reference: most points share few. [control] */
 };
 
 static void path_of(const struct hd_pipeline *p, uint32_t shard, char *ret, size_t size)
@@ -148,9 +149,8 @@ void hd_keeper_take(struct hd_pipeline *p, uint32_t point, const struct hd_shape
 	for (uint32_t i = 0; i < shape->step_count; i++) {
 		const struct hd_step *step = &shape->steps[i];
 		uint32_t bytes = step->kind == &hd_step_lua ? step->slot_count * (uint32_t)sizeof(double) : step->kind->state_bytes;
-		uint64_t kind = hd_hash(step->kind->name, strlen(step->kind->name));
 		for (uint32_t k = 0; k < stored.shape->steps && bytes; k++)
-			if (old[k].identity == step->identity && old[k].kind == kind && old[k].bytes == bytes) {
+			if (old[k].identity == step->identity && old[k].kind == step->kind_hash && old[k].bytes == bytes) {
 				memcpy(state + step->state, hd_stored_state(&stored) + old[k].offset, bytes);
 				if (report) {
 					report->states_kept++;
@@ -168,15 +168,21 @@ int hd_pipeline_plan_stored(struct hd_pipeline *p, uint32_t point, uint64_t conf
 	if (!hd_keeper_stored(p, point, &stored) || !stored.shape || stored.point->config_version != config_version ||
 	    stored.shape->generation != generation)
 		return HYDRO_E_NOTFOUND;
-	struct hd_shape *shape = hd_shapes_find(p->shapes, stored.shape->hash);
-	if (!shape)
-		return HYDRO_E_NOTFOUND;
+	struct hd_keeper *k = p->keeper;
+	if (!k->last || k->last->hash != stored.shape->hash) {
+		struct hd_shape *found = hd_shapes_find(p->shapes, stored.shape->hash);
+		if (!found)
+			return HYDRO_E_NOTFOUND;
+		if (k->last)
+			hd_shape_unref(k->last);
+		k->last = found;
+	}
+	struct hd_shape *shape = k->last;
 	struct hd_plan *plan = shape->param_count == stored.shape->params && shape->generation == generation
 				       ? malloc(sizeof *plan + shape->param_count * sizeof *plan->params) : NULL;
-	if (!plan) {
-		hd_shape_unref(shape);
+	if (!plan)
 		return HYDRO_E_NOTFOUND;
-	}
+	hd_shape_ref(shape);
 	plan->shape = shape;
 	memcpy(plan->params, hd_stored_params(&stored), shape->param_count * sizeof *plan->params);
 	*ret = plan;
@@ -332,6 +338,8 @@ static bool all_taken(const struct hd_keeper *k)
 
 static void let_go(struct hd_keeper *k)
 {
+	if (k->last)
+		hd_shape_unref(HD_STEAL(k->last));
 	for (uint32_t i = 0; i < HD_SHARDS; i++) {
 		if (k->maps[i].data)
 			(void)munmap(k->maps[i].data, k->maps[i].len);

@@ -73,6 +73,7 @@ struct hd_step {
 	const struct hd_step_kind *kind;
 	void (*run)(const struct hd_step *step, struct hd_run *run);
 	uint64_t identity; /* of its state: id, else kind and target */
+	uint64_t kind_hash; /* of the kind's name, as state files have it */
 	uint16_t param;    /* its first number in the point's block */
 	uint16_t state;    /* its first byte in the point's state */
 	uint8_t in_count, out_count;
