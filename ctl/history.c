@@ -21,14 +21,14 @@ static void time_default(const char *given, int64_t fallback_ms, char ret[HD_TIM
 
 static double time_of(const cJSON *row)
 {
-	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "timestamp"));
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "ts"));
 	int64_t ms;
 	return text && hd_time_parse(text, strlen(text), true, &ms) ? (double)ms : -1;
 }
 
 static const cJSON *measurements_of(const cJSON *row)
 {
-	return cJSON_GetObjectItemCaseSensitive(row, "measurements");
+	return cJSON_GetObjectItemCaseSensitive(row, "values");
 }
 
 static double value_of(const cJSON *metric)
@@ -94,7 +94,7 @@ static void print_rows(const struct ctl *ctl, const cJSON *rows, const char *con
 	(void)printf("  flags%s\n", ctl->color ? "\033[0m" : "");
 	const cJSON *row;
 	cJSON_ArrayForEach(row, rows) {
-		const char *ts = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "timestamp"));
+		const char *ts = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "ts"));
 		(void)printf("%-24s", ts ? ts : "");
 		for (size_t i = 0; i < count; i++) {
 			const cJSON *metric = cJSON_GetObjectItemCaseSensitive(measurements_of(row), names[i]);

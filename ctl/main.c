@@ -29,7 +29,7 @@ const struct ctl_command ctl_commands[] = {
 	{"instances", "", "instances of plugins", NULL, ctl_instances},
 	{"pipelines list", "", "pipelines with generation and points", NULL, ctl_pipelines_list},
 	{"pipelines check", "FILE", "check a script: syntax, steps, options, selftest", NULL, ctl_pipelines_check},
-	{"pipelines reload", "[NAME]", "reload one pipeline or all; a failure keeps what runs", NULL, ctl_pipelines_reload},
+	{"pipelines reload", "", "take all pipelines whose file has changed; a failure keeps what runs", NULL, ctl_pipelines_reload},
 	{"pipelines versions", "NAME", "kept versions of a pipeline", NULL, ctl_pipelines_versions},
 	{"pipelines rollback", "NAME VERSION", "make a kept version live again", NULL, ctl_pipelines_rollback},
 	{"check-config", "FILE", "check a hydro.lua without starting anything", NULL, ctl_check_config},

@@ -8,7 +8,7 @@
 
 int ctl_pipelines_list(struct ctl *ctl)
 {
-	static const char *const columns[] = {"pipeline=name", "generation=generation", "points=points", "state=state", "file=file", "why=error"};
+	static const char *const columns[] = {"pipeline=name", "generation=generation", "points=points", "version=version", "live=live", "file=file"};
 	cJSON *answer = NULL;
 	int code = ctl_no_more(ctl) ? ctl_get(ctl, "/admin/v1/pipelines/", &answer) : CTL_EXIT_USAGE;
 	if (code == CTL_EXIT_OK && ctl->json)
@@ -83,24 +83,12 @@ int ctl_pipelines_check(struct ctl *ctl)
 
 int ctl_pipelines_reload(struct ctl *ctl)
 {
-	const char *name = ctl_positional(ctl);
-	struct hd_buf path = {0};
-	if (!ctl_no_more(ctl))
-		return CTL_EXIT_USAGE;
-	hd_buf_add_text(&path, "/admin/v1/pipelines/");
-	if (name) {
-		ctl_escape(&path, name);
-		hd_buf_add_char(&path, '/');
-	}
-	hd_buf_add_text(&path, "reload");
-	int code = post(ctl, hd_buf_text(&path), NULL, "", 0);
-	hd_buf_done(&path);
-	return code;
+	return ctl_no_more(ctl) ? post(ctl, "/admin/v1/pipelines/reload", NULL, "", 0) : CTL_EXIT_USAGE;
 }
 
 int ctl_pipelines_versions(struct ctl *ctl)
 {
-	static const char *const columns[] = {"version=version", "hash=hash", "when=time", "author=author", "reason=reason", "live=live"};
+	static const char *const columns[] = {"version=version", "hash=hash", "when=at", "author=author", "reason=reason"};
 	const char *name = ctl_positional(ctl);
 	struct hd_buf path = {0};
 	cJSON *answer = NULL;

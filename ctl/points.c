@@ -101,12 +101,12 @@ int ctl_accounts_create(struct ctl *ctl)
 
 int ctl_points_import(struct ctl *ctl)
 {
-	return send_file(ctl, ctl_flag(ctl, "--skip-bad") ? "/api/v1/points/import?mode=skip" : "/api/v1/points/import", "text/csv");
+	return send_file(ctl, ctl_flag(ctl, "--skip-bad") ? "/api/v1/points/import?skip_bad=true" : "/api/v1/points/import", "text/csv");
 }
 
 int ctl_accounts_import(struct ctl *ctl)
 {
-	return send_file(ctl, ctl_flag(ctl, "--skip-bad") ? "/api/v1/accounts/import?mode=skip" : "/api/v1/accounts/import", "text/csv");
+	return send_file(ctl, ctl_flag(ctl, "--skip-bad") ? "/api/v1/accounts/import?skip_bad=true" : "/api/v1/accounts/import", "text/csv");
 }
 
 int ctl_accounts_list(struct ctl *ctl)

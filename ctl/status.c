@@ -50,8 +50,8 @@ int ctl_status(struct ctl *ctl)
 
 int ctl_providers(struct ctl *ctl)
 {
-	static const char *const columns[] = {"provider=name", "plugin=plugin", "state=health", "points=points", "good %=good_share_percent", "newest data (s)=newest_age_s",
-					      "in flight=in_flight", "token=token", "circuit=circuit", "last error=last_error"};
+	static const char *const columns[] = {"provider=name", "state=state", "reachable=reachable", "points=points", "good share=good_share", "newest data (s)=newest_data_age_s",
+					      "in flight=in_flight", "waiting=waiting", "circuits open=circuits_open", "polls=counts.polls", "failed=counts.polls_failed"};
 	const char *name = ctl_positional(ctl);
 	struct hd_buf path = {0};
 	cJSON *answer = NULL;
@@ -113,7 +113,7 @@ static int print_list(struct ctl *ctl, const char *path, const char *const *colu
 
 int ctl_plugins(struct ctl *ctl)
 {
-	static const char *const columns[] = {"plugin=name", "version=version", "kind=kind", "state=state", "file=path", "why=error"};
+	static const char *const columns[] = {"plugin=name", "version=version", "kind=kind", "state=state", "file=path", "why=refusal"};
 	return print_list(ctl, "/admin/v1/plugins/", columns, HD_ARRAY_LEN(columns));
 }
 

@@ -226,6 +226,25 @@ static bool known(const char *path, bool *ret_inner)
 	return false;
 }
 
+/* The setting, or table on the way to one, that a wrong path most likely meant; "" when none is near. */
+static void nearest_setting(const char *path, char *ret, size_t size)
+{
+	char cut[HD_ARRAY_LEN(rows) + HD_ARRAY_LEN(trees)][64];
+	const char *names[HD_ARRAY_LEN(cut)];
+	size_t words = 1;
+	for (const char *p = path; (p = strchr(p, '.')); p++)
+		words++;
+	for (size_t i = 0; i < HD_ARRAY_LEN(cut); i++) {
+		const char *full = i < HD_ARRAY_LEN(rows) ? rows[i].path : trees[i - HD_ARRAY_LEN(rows)].path, *end = full;
+		for (size_t w = 0; w < words && *end; w++)
+			end += strcspn(end + 1, ".") + 1;
+		(void)snprintf(cut[i], sizeof cut[i], "%.*s", (int)(end - full), full);
+		names[i] = cut[i];
+	}
+	const char *near = hd_nearest_name(path, names, HD_ARRAY_LEN(names));
+	(void)snprintf(ret, size, "%s", near ? near : "");
+}
+
 static int check_unknown(const struct source *source, const cJSON *node, const char *prefix, struct hydro_error *err)
 {
 	const cJSON *child;
@@ -234,11 +253,9 @@ static int check_unknown(const struct source *source, const cJSON *node, const c
 		bool inner;
 		(void)snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "." : "", child->string ? child->string : "?");
 		if (!known(path, &inner)) {
-			const char *names[HD_ARRAY_LEN(rows) + HD_ARRAY_LEN(trees)];
-			for (size_t i = 0; i < HD_ARRAY_LEN(names); i++)
-				names[i] = i < HD_ARRAY_LEN(rows) ? rows[i].path : trees[i - HD_ARRAY_LEN(rows)].path;
-			const char *near = hd_nearest_name(path, names, HD_ARRAY_LEN(names));
-			return near ? refuse(source, path, err, "no such setting; did you mean %s?", near) : refuse(source, path, err, "no such setting");
+			char near[64];
+			nearest_setting(path, near, sizeof near);
+			return near[0] ? refuse(source, path, err, "no such setting; did you mean %s?", near) : refuse(source, path, err, "no such setting");
 		}
 		if (inner && !cJSON_IsObject(child) && !(cJSON_IsArray(child) && cJSON_GetArraySize(child) == 0))
 			return refuse(source, path, err, "a table expected");

@@ -58,7 +58,7 @@ void hd_points_free(struct hd_points **points)
 	*points = NULL;
 }
 
-static struct hd_point *make(const struct hd_point_spec *spec, struct hydro_error *err)
+struct hd_point *hd_point_make(const struct hd_point_spec *spec, struct hydro_error *err)
 {
 	const char *texts[] = {spec->name, spec->provider, spec->pipeline, spec->options, spec->params, spec->zone};
 	size_t lens[HD_ARRAY_LEN(texts)], total = 0;
@@ -75,7 +75,7 @@ static struct hd_point *make(const struct hd_point_spec *spec, struct hydro_erro
 		hd_error_set(err, HYDRO_E_NOMEM, "no memory for a point");
 		return NULL;
 	}
-	*point = (struct hd_point){.refs = 1, .id = spec->id, .version = spec->version, .start_ms = spec->start_ms, .bits = spec->bits,
+	*point = (struct hd_point){.refs = 1, .index = HD_POINT_NONE, .id = spec->id, .version = spec->version, .start_ms = spec->start_ms, .bits = spec->bits,
 				   .account = spec->account, .period_s = spec->period_s, .join_ms = spec->join_ms};
 	uint16_t *offsets[] = {&point->name_at, &point->provider_at, &point->pipeline_at, &point->options_at, &point->params_at, &point->zone_at};
 	size_t at = 0;
@@ -123,7 +123,7 @@ static int grow(struct hd_points *points, struct hydro_error *err)
 
 int hd_points_put(struct hd_points *points, const struct hd_point_spec *spec, uint32_t *ret_index, struct hydro_error *err)
 {
-	struct hd_point *point = make(spec, err);
+	struct hd_point *point = hd_point_make(spec, err);
 	if (!point)
 		return err && err->code == HYDRO_E_LIMIT ? HYDRO_E_LIMIT : HYDRO_E_NOMEM;
 	struct hd_point *old = NULL;

@@ -58,6 +58,9 @@ static inline const char *hd_point_options(const struct hd_point *p) { return p-
 static inline const char *hd_point_params(const struct hd_point *p) { return p->texts + p->params_at; }
 static inline const char *hd_point_zone(const struct hd_point *p) { return p->texts + p->zone_at; }
 
+/* A point by itself, with one reference, in no table (index HD_POINT_NONE); NULL with the error set. [any] */
+struct hd_point *hd_point_make(const struct hd_point_spec *spec, struct hydro_error *err);
+
 struct hd_points;
 
 /* Called after a point was added or replaced, on the thread that did it, without a lock held. old is NULL for a new one. */

@@ -247,7 +247,7 @@ def stored_raws(daemon, point_id, start, end):
     """[(ts, {metric: value})] of the raw values that are stored."""
     rows = []
     for row in daemon.history(point_id, start, end, raw=True):
-        rows.append((parse_time(row["timestamp"]), {name: raw["value"] for name, raw in row["raw"].items()}))
+        rows.append((parse_time(row["ts"]), {name: raw["value"] for name, raw in row["raw"].items()}))
     return rows
 
 

@@ -213,6 +213,8 @@ static void run(const struct options *options, const struct world *world, const 
 	time_queries(history, world->points, hours, took);
 	double median = bench_quantile(took, QUERIES, 0.5), p99 = bench_quantile(took, QUERIES, 0.99);
 	double sqlite_ms = time_sqlite(db, world->points, hours / 24);
+	struct hd_journal_status journal_status;
+	hd_journal_status(journal, &journal_status);
 	hd_history_close(&history);
 	hd_journal_close(&journal);
 	double written = (double)(disk_written() - before), n = (double)count;
@@ -223,6 +225,7 @@ static void run(const struct options *options, const struct world *world, const 
 		{.name = "at_rest", .value = table_bytes(db, "chunk") / n, .unit = "bytes/measurement", .reference = NAN, .goal = 16},
 		{.name = "aggregates_at_rest", .value = table_bytes(db, "hours") / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
 		{.name = "written", .value = written / n, .unit = "bytes/measurement", .reference = NAN, .goal = 100},
+		{.name = "written_by_journal", .value = (double)journal_status.written_bytes / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
 		{.name = "append_and_merge", .value = n / seconds, .unit = "measurements/s", .reference = NAN, .goal = NAN},
 	};
 	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
