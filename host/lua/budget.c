@@ -37,7 +37,7 @@ struct hd_budget {
 	struct hd_budget *outer; /* of the same thread, under way */
 	uint64_t next_call;
 	pthread_t thread;    /* written before `running` is set, read by the watchdog while it is */
-	uint32_t cpu_us, wall_ms;
+	_Atomic uint32_t cpu_us, wall_ms;
 	_Atomic uint64_t running;
 	_Atomic uint64_t killed;  /* call number that the signal is for */
 	_Atomic uint32_t kill_why;
@@ -266,8 +266,8 @@ void hd_budget_begin(struct hd_budget *budget, uint32_t cpu_us, uint32_t wall_ms
 	if (HD_UNLIKELY(!unblocked))
 		unblock();
 	budget->thread = pthread_self();
-	budget->cpu_us = cpu_us;
-	budget->wall_ms = wall_ms;
+	atomic_store_explicit(&budget->cpu_us, cpu_us, memory_order_relaxed);
+	atomic_store_explicit(&budget->wall_ms, wall_ms, memory_order_relaxed);
 	budget->over = 0;
 	budget->outer = current;
 	current = budget;

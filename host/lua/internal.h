@@ -164,7 +164,6 @@ const struct hd_script_lib *hd_script_lib(const struct hd_script *script, const 
 uint32_t hd_script_lib_count(const struct hd_script *script);
 const struct hd_script_lib *hd_script_lib_at(const struct hd_script *script, uint32_t i);
 /* [any, locks] */
-uint32_t hd_script_function_count(struct hd_script *script);
 struct hd_script_function hd_script_function_get(struct hd_script *script, uint32_t number);
 /* HYDRO_E_LIMIT above HD_SCRIPT_FUNCTIONS_MAX, HYDRO_E_NOMEM. The sample is copied. */
 int hd_script_function_add(struct hd_script *script, const struct hd_script_function *function, uint32_t *ret_number);

@@ -93,6 +93,9 @@ struct hd_lua_fault {
 int hd_lua_call_step(struct hd_lua *lua, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
 		     const struct hd_point *point, struct hd_lua_fault *fault);
 
+/* A point with these params (a JSON object) outside of the table of points, to be freed. HYDRO_E_LIMIT, HYDRO_E_NOMEM. [any] */
+int hd_lua_point_new(const char *name, const char *params, struct hd_point **ret, struct hydro_error *err);
+
 /* One reading of a selftest and what came of it; `values` are by metric number. */
 struct hd_selftest_value {
 	uint32_t metric;

@@ -4,6 +4,7 @@
 
 #include "model/points.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Fields that every point has; params of the same name are hidden by them. */
@@ -78,4 +79,17 @@ void hd_lua_point_fill(struct hd_point *ret, const struct hd_point *like, const 
 	ret->params_at = add_text(ret, &at, params);
 	ret->zone_at = add_text(ret, &at, zone);
 	ret->provider_at = ret->pipeline_at = ret->options_at = add_text(ret, &at, "");
+}
+
+int hd_lua_point_new(const char *name, const char *params, struct hd_point **ret, struct hydro_error *err)
+{
+	if (strlen(name) + strlen(params) + 4 > HD_POINT_TEXT_BYTES_MAX)
+		return hd_error_set(err, HYDRO_E_LIMIT, "params of point %s are too large", name);
+	struct hd_point *point = malloc(hd_lua_point_bytes(name, params, ""));
+	if (!point)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a point");
+	hd_lua_point_fill(point, NULL, name, params, "");
+	point->bits = HD_POINT_ACTIVE;
+	*ret = point;
+	return HYDRO_OK;
 }

@@ -223,23 +223,29 @@ static int read_libs(const char *dir, struct lib_files *files, struct hydro_erro
 	return rc;
 }
 
-int hd_script_load(const char *path, const char *libs_dir, struct hd_script **ret, struct hydro_error *err)
+int hd_script_from_text(const char *path, const char *libs_dir, const char *text, size_t len, struct hd_script **ret, struct hydro_error *err)
 {
 	char name[HD_SCRIPT_NAME_BYTES_MAX];
 	if (!name_of_path(path, name))
 		return hd_error_set(err, HYDRO_E_INVALID, "%s: a script is a file <name>.lua", path);
-	struct hd_buf text = {0};
 	struct lib_files *files = calloc(1, sizeof *files);
 	if (!files)
 		return hd_error_set(err, HYDRO_E_NOMEM, "%s: no memory", path);
-	int rc = hd_fs_read(path, HD_SCRIPT_BYTES_MAX, &text, err);
-	if (rc == HYDRO_OK && libs_dir)
-		rc = read_libs(libs_dir, files, err);
+	int rc = libs_dir ? read_libs(libs_dir, files, err) : HYDRO_OK;
 	if (rc == HYDRO_OK)
-		rc = hd_script_new(name, path, text.data ? text.data : "", text.len, files->libs, files->count, ret, err);
+		rc = hd_script_new(name, path, text, len, files->libs, files->count, ret, err);
 	for (uint32_t i = 0; i < files->count; i++)
 		hd_buf_done(&files->texts[i]);
 	free(files);
+	return rc;
+}
+
+int hd_script_load(const char *path, const char *libs_dir, struct hd_script **ret, struct hydro_error *err)
+{
+	struct hd_buf text = {0};
+	int rc = hd_fs_read(path, HD_SCRIPT_BYTES_MAX, &text, err);
+	if (rc == HYDRO_OK)
+		rc = hd_script_from_text(path, libs_dir, text.data ? text.data : "", text.len, ret, err);
 	hd_buf_done(&text);
 	return rc;
 }

@@ -36,6 +36,8 @@ int hd_script_new(const char *name, const char *file, const char *text, size_t l
  * HYDRO_E_NOTFOUND, HYDRO_E_IO and as above. [any, may block]
  */
 int hd_script_load(const char *path, const char *libs_dir, struct hd_script **ret, struct hydro_error *err);
+/* As hd_script_load, with this text in place of the file's. */
+int hd_script_from_text(const char *path, const char *libs_dir, const char *text, size_t len, struct hd_script **ret, struct hydro_error *err);
 struct hd_script *hd_script_ref(struct hd_script *script);
 /* NULL is fine; sets the pointer to NULL. Every hd_lua it is attached to must have detached it before the last one. [any] */
 void hd_script_unref(struct hd_script **script);
@@ -48,5 +50,7 @@ size_t hd_script_len(const struct hd_script *script);
 const char *hd_script_hash(const struct hd_script *script);
 /* "well@3f2a91c0": the name and the first 8 digits, for provenance and generations. */
 const char *hd_script_version(const struct hd_script *script);
+/* Different Lua steps met so far, in any state: they are numbered 0 … count-1. [any, locks] */
+uint32_t hd_script_function_count(struct hd_script *script);
 
 #endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scripts of a running system: loaded from a folder, checked, built into plans for all their points before any of them
+ * switches, reloaded by file watch, command or REST, kept in versions. A failure leaves what ran before, and says file,
+ * line, column and why.
+ */
+#ifndef HD_PIPELINE_SCRIPTS_H
+#define HD_PIPELINE_SCRIPTS_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+
+#define HD_SCRIPTS_MAX 256u
+#define HD_SCRIPT_VERSIONS_MAX 100u /* kept of one pipeline; older ones are removed */
+
+struct hd_lua_fault;
+struct hd_mview;
+struct hd_names;
+struct hd_pipeline;
+struct hd_point;
+struct hd_points;
+struct hd_script;
+struct hd_scripts;
+struct hd_spec;
+
+/* Edits over REST: refused where the folder comes from version control, else written into it. Never two truths. */
+#define HD_SCRIPTS_EDIT_REFUSE 0u
+#define HD_SCRIPTS_EDIT_WRITE 1u
+
+struct hd_scripts_config {
+	const char *dir;       /* <name>.lua; libraries for use() in its "lib", or in "../lib" */
+	const char *state_dir; /* where versions are kept; NULL = not kept */
+	struct hd_names *names;
+	struct hd_points *points; /* watched from now on */
+	uint32_t workers;      /* as the pipeline's */
+	uint32_t step_cpu_us;  /* budget of a Lua step; 0 = 2,000 */
+	uint32_t edit;         /* HD_SCRIPTS_EDIT_* */
+	bool watch;            /* reload when a file changes */
+	const char *const *sinks; /* what `to` may name; NULL = anything */
+	uint32_t sink_count;
+	/* level as HD_EVENT_* of pipeline.h. NULL = nobody listens. [control, scripts' own thread] */
+	void (*event)(void *arg, uint32_t level, const char *event, const char *text);
+	void *event_arg;
+};
+
+/*
+ * Loads the scripts of the folder and makes a Lua state per worker. A script that is wrong is told as an event and left
+ * out; its points stay unprocessed until it is corrected. HYDRO_E_NOTFOUND without the folder, HYDRO_E_NOMEM. [control]
+ */
+int hd_scripts_open(const struct hd_scripts_config *config, struct hd_scripts **ret, struct hydro_error *err);
+/* Builds the plans of all points, gives them to the pipeline, then follows files and points. A point whose plan cannot be
+ * built is told as an event and gets none. [control] */
+int hd_scripts_start(struct hd_scripts *scripts, struct hd_pipeline *pipeline, struct hydro_error *err);
+/* No more following. Before the pipeline is closed. NULL is fine. [control] */
+void hd_scripts_stop(struct hd_scripts *scripts);
+/* After the pipeline is closed. NULL is fine. [control] */
+void hd_scripts_close(struct hd_scripts **scripts);
+
+/* For hd_pipeline_config.call_lua; arg is the scripts. [worker] */
+int hd_scripts_call_lua(void *arg, uint32_t worker, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
+			const struct hd_point *point, struct hd_lua_fault *fault);
+
+/*
+ * The functions below give JSON also when they fail, then with "result":"refused" and "diagnostics":[{"file","line",
+ * "column","message","hint"}]. One at a time: others wait. [control, http]
+ */
+
+/*
+ * Syntax, steps and options, the script's own samples (or a bare point), its selftest, and a build of every point that
+ * has the pipeline now; nothing goes live. {"pipeline","result":"valid","hash","samples","points"}. text NULL: the file.
+ * HYDRO_E_CONFIG when it is wrong.
+ */
+int hd_scripts_check(struct hd_scripts *scripts, const char *name, const char *text, size_t len, struct hd_buf *ret_json, struct hydro_error *err);
+
+struct hd_scripts_change {
+	const char *author; /* NULL = "file" */
+	const char *reason; /* NULL = "" */
+	const char *if_hash; /* the live script's hash must be this; NULL = whatever it is. Else HYDRO_E_STALE */
+	uint32_t share;     /* percent of the points that get it, a canary; 0 or 100 = all */
+	bool force;         /* also when the text is what runs */
+};
+
+/*
+ * Takes the pipeline's file as it is now. {"pipeline","result":"live"|"canary"|"unchanged","generation","hash","version",
+ * "points","in","out","lost","worst_pause_ms","states_kept","states_reset","build_ms"}. HYDRO_E_NOTFOUND, HYDRO_E_CONFIG,
+ * HYDRO_E_STALE. name NULL: all whose file has changed, and the answer is a list.
+ */
+int hd_scripts_reload(struct hd_scripts *scripts, const char *name, const struct hd_scripts_change *change, struct hd_buf *ret_json,
+		      struct hydro_error *err);
+/* As reload with a new text, which is written to the folder once it has been built; HYDRO_E_DENIED when edits are refused. */
+int hd_scripts_put(struct hd_scripts *scripts, const char *name, const char *text, size_t len, const struct hd_scripts_change *change,
+		   struct hd_buf *ret_json, struct hydro_error *err);
+/* As put with the text of a kept version; 0 = the one before the present. HYDRO_E_NOTFOUND. Where edits are refused it runs
+ * without being written, until the next reload, and says so ("written":false). */
+int hd_scripts_rollback(struct hd_scripts *scripts, const char *name, uint32_t version, const struct hd_scripts_change *change,
+			struct hd_buf *ret_json, struct hydro_error *err);
+
+/* [{"name","file","hash","generation","version","points","functions","canary"}]. */
+int hd_scripts_list(struct hd_scripts *scripts, struct hd_buf *ret_json, struct hydro_error *err);
+/* [{"version","hash","author","reason","at"}], newest first. HYDRO_E_NOTFOUND. */
+int hd_scripts_versions(struct hd_scripts *scripts, const char *name, struct hd_buf *ret_json, struct hydro_error *err);
+/* Text and hash of the live script (version 0) or of a kept version. HYDRO_E_NOTFOUND. */
+int hd_scripts_text(struct hd_scripts *scripts, const char *name, uint32_t version, struct hd_buf *ret_text, char ret_hash[17],
+		    struct hydro_error *err);
+/*
+ * Builds a candidate (text NULL: the live script) for a point, for hd_pipeline_dry_run: `use(arg, spec, script)` is called
+ * while both live. HYDRO_E_CONFIG, HYDRO_E_NOTFOUND; otherwise what `use` returned.
+ */
+int hd_scripts_with_spec(struct hd_scripts *scripts, const char *name, const char *text, size_t len, const struct hd_point *point,
+			 int (*use)(void *arg, const struct hd_spec *spec, struct hd_script *script), void *arg, struct hydro_error *err);
+
+#endif

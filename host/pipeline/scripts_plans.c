@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* Plans of points: all of a pipeline's before a swap, single ones as their configuration changes; scripts on the workers. */
+#include "pipeline/scripts_inner.h"
+
+#include "pipeline/step.h"
+
+#include <sched.h>
+#include <string.h>
+
+#define SLICE_POINTS 256u   /* built between two offers of the processor to others */
+#define FAULTS_TOLD_MAX 5u  /* points told one by one that get no plan at the start */
+
+struct worker_job {
+	struct hd_scripts *s;
+	struct hd_script *script;
+	bool detach;
+	int rc;
+	struct hydro_error err;
+	pthread_mutex_t lock; /* guards: waiting, rc, err */
+	pthread_cond_t done;
+	uint32_t waiting;
+};
+
+static void on_worker(void *arg, struct hd_worker *w)
+{
+	struct worker_job *job = arg;
+	struct hd_lua *lua = job->s->workers[hd_worker_index(w)];
+	struct hydro_error err = {0};
+	int rc = HYDRO_OK;
+	if (job->detach)
+		hd_lua_detach(lua, job->script);
+	else if (!hd_lua_is_attached(lua, job->script))
+		rc = hd_lua_attach(lua, job->script, NULL, &err);
+	(void)pthread_mutex_lock(&job->lock);
+	if (rc != HYDRO_OK) {
+		job->rc = rc;
+		job->err = err;
+	}
+	if (--job->waiting == 0)
+		(void)pthread_cond_signal(&job->done);
+	(void)pthread_mutex_unlock(&job->lock);
+}
+
+static int on_all_workers(struct hd_scripts *s, struct hd_script *script, bool detach, struct hydro_error *err)
+{
+	if (!s->pipeline)
+		return HYDRO_OK;
+	struct worker_job job = {.s = s, .script = script, .detach = detach, .waiting = s->worker_count};
+	(void)pthread_mutex_init(&job.lock, NULL);
+	(void)pthread_cond_init(&job.done, NULL);
+	for (uint32_t i = 0; i < s->worker_count; i++) {
+		if (hd_pipeline_post_wait(s->pipeline, i, on_worker, &job))
+			continue;
+		(void)pthread_mutex_lock(&job.lock);
+		job.waiting--;
+		job.rc = hd_error_set(&job.err, HYDRO_E_CONFLICT, "the pipeline is stopping");
+		(void)pthread_mutex_unlock(&job.lock);
+	}
+	(void)pthread_mutex_lock(&job.lock);
+	while (job.waiting)
+		(void)pthread_cond_wait(&job.done, &job.lock);
+	(void)pthread_mutex_unlock(&job.lock);
+	(void)pthread_cond_destroy(&job.done);
+	(void)pthread_mutex_destroy(&job.lock);
+	if (job.rc != HYDRO_OK && err)
+		*err = job.err;
+	return job.rc;
+}
+
+int hd_scripts_attach(struct hd_scripts *s, struct hd_script *script, struct hydro_error *err)
+{
+	return on_all_workers(s, script, false, err);
+}
+
+void hd_scripts_detach(struct hd_scripts *s, struct hd_script *script)
+{
+	(void)on_all_workers(s, script, true, NULL);
+}
+
+/*
+ * The plan that the point had when the daemon stopped, if script and configuration are the same: a start runs no build a
+ * million times. Not for one with a Lua step that a point, not a sample, was the first to have: its number is this run's.
+ */
+static bool stored_plan(struct hd_scripts *s, const struct hd_scripts_entry *entry, const struct hd_point *point, struct hd_plan **ret)
+{
+	uint32_t generation = hd_names_find(s->config.names, HD_NAME_GENERATION, hd_script_version(entry->live));
+	if (!generation || hd_pipeline_plan_stored(s->pipeline, point->index, point->version, generation, ret) != HYDRO_OK)
+		return false;
+	const struct hd_shape *shape = (*ret)->shape;
+	bool sure = shape->script == NULL || shape->script == entry->live;
+	for (uint32_t i = 0; i < shape->step_count; i++)
+		sure &= shape->steps[i].kind != &hd_step_lua || shape->steps[i].function < entry->sure_functions;
+	if (!sure)
+		hd_plan_free(ret);
+	return sure;
+}
+
+/* One point of the pipeline into `plans`. */
+static int build_point(struct hd_scripts *s, const struct hd_scripts_entry *entry, const struct hd_point *point, bool stored, struct hd_plans *plans,
+		       struct hd_scripts_diags *diags, struct hydro_error *err)
+{
+	struct hd_plan *plan = NULL;
+	int rc = HYDRO_OK;
+	if (!stored || !stored_plan(s, entry, point, &plan))
+		rc = hd_scripts_build(s, hd_scripts_of_point(entry, point->index), point, &plan, diags, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	rc = hd_plans_put(plans, point->index, plan);
+	if (rc != HYDRO_OK) {
+		hd_plan_free(&plan);
+		return hd_error_set(err, rc, "no memory for the plans of all points");
+	}
+	return HYDRO_OK;
+}
+
+int hd_scripts_build_all(struct hd_scripts *s, const struct hd_scripts_entry *entry, bool first, struct hd_plans *plans, uint32_t *ret_points,
+			 struct hd_scripts_diags *diags, struct hydro_error *err)
+{
+	uint32_t count = hd_points_count(s->config.points), built = 0, failed = 0;
+	int rc = HYDRO_OK;
+	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++) {
+		const struct hd_point *point = hd_points_get(s->config.points, i);
+		if (!point)
+			continue;
+		if (!(point->bits & HD_POINT_DELETED) && strcmp(hd_point_pipeline(point), entry->name) == 0) {
+			rc = build_point(s, entry, point, first, plans, diags, err);
+			if (rc == HYDRO_OK && ++built % SLICE_POINTS == 0)
+				(void)sched_yield();
+			if (rc != HYDRO_OK && first && rc != HYDRO_E_NOMEM) {
+				if (failed++ < FAULTS_TOLD_MAX)
+					hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "point %s: %s", hd_point_name(point), err->text);
+				rc = HYDRO_OK;
+			}
+		}
+		hd_point_unref(point);
+	}
+	if (failed > FAULTS_TOLD_MAX)
+		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "%u more points of pipeline %s have no plan", failed - FAULTS_TOLD_MAX, entry->name);
+	*ret_points = built;
+	return rc;
+}
+
+int hd_scripts_first_plans(struct hd_scripts *s, struct hydro_error *err)
+{
+	struct hd_plans *plans = NULL;
+	int rc = hd_plans_new(&plans);
+	if (rc != HYDRO_OK)
+		return hd_error_set(err, rc, "no memory for plans");
+	for (uint32_t i = 0; i < s->entry_count && rc == HYDRO_OK; i++) {
+		struct hd_scripts_entry *entry = &s->entries[i];
+		struct hd_scripts_diags diags = {.count = 0};
+		uint32_t points;
+		if (!entry->live)
+			continue;
+		rc = hd_scripts_build_all(s, entry, true, plans, &points, &diags, err);
+		if (rc == HYDRO_OK)
+			rc = hd_scripts_attach(s, entry->live, err);
+	}
+	if (rc != HYDRO_OK) {
+		hd_plans_free(&plans);
+		return rc;
+	}
+	struct hd_swap_report report;
+	return hd_pipeline_swap(s->pipeline, plans, &report, err);
+}
+
+/* A changed point: its new plan, or none; whose build fails keeps the one it has. */
+static int follow_point(struct hd_scripts *s, uint32_t index, struct hd_plans *plans)
+{
+	const struct hd_point *point = hd_points_get(s->config.points, index);
+	if (!point)
+		return HYDRO_OK;
+	struct hydro_error err = {0};
+	struct hd_scripts_diags diags = {.count = 0};
+	const char *name = hd_point_pipeline(point);
+	const struct hd_scripts_entry *entry = *name ? hd_scripts_find(s, name) : NULL;
+	int rc = HYDRO_OK;
+	if (point->bits & HD_POINT_DELETED || !*name)
+		rc = hd_plans_put(plans, index, NULL);
+	else if (!entry || !entry->live)
+		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "point %s: there is no pipeline '%s' that runs", hd_point_name(point), name);
+	else if ((rc = build_point(s, entry, point, false, plans, &diags, &err)) != HYDRO_OK)
+		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "point %s keeps its plan: %s", hd_point_name(point), err.text);
+	hd_point_unref(point);
+	return rc == HYDRO_E_NOMEM ? rc : HYDRO_OK;
+}
+
+void hd_scripts_follow_points(struct hd_scripts *s, const uint32_t *points, uint32_t count)
+{
+	struct hd_plans *plans = NULL;
+	struct hd_swap_report report;
+	struct hydro_error err = {0};
+	(void)pthread_mutex_lock(&s->lock);
+	int rc = hd_plans_new(&plans);
+	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++)
+		rc = follow_point(s, points[i], plans);
+	if (rc == HYDRO_OK && hd_plans_count(plans))
+		rc = hd_pipeline_swap(s->pipeline, HD_STEAL(plans), &report, &err);
+	hd_plans_free(&plans);
+	if (rc != HYDRO_OK && rc != HYDRO_E_CONFLICT)
+		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "%u changed points keep their plans: %s", count, err.text);
+	(void)pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,51 @@
+-- SPDX-License-Identifier: MIT
+-- An open channel: stage, and flow by the rating curve of the section.
+local water = use "water"
+
+return pipeline {
+  name = "open_channel",
+  description = "Open channel: stage and flow by a rating curve",
+
+  samples = {
+    { curve = { { 0, 0 }, { 20, 35 }, { 60, 260 } }, flow_granted = 250 },
+    { curve = { { 0, 0 }, { 20, 35 } }, stage_from = "level", level_offset = 0.05 },
+    {},
+  },
+
+  build = function (point)
+    local steps = {}
+    if point.stage_from == "level" then
+      water.add(steps, scale { from = "level", to = "stage", offset = point.level_offset, factor = 100 })
+    elseif point.stage_offset then
+      water.add(steps, scale { "stage", offset = point.stage_offset })
+    end
+    if point.curve then
+      water.add(steps, curve { from = "stage", to = "flow", table = point.curve })
+    end
+    if point.max_cm_per_hour then
+      water.add(steps, rate_of_change { "stage", per_hour = point.max_cm_per_hour })
+    end
+    water.granted(steps, point)
+    return steps
+  end,
+
+  selftest = function (t)
+    local curve = { { 0, 0 }, { 20, 35 }, { 60, 260 } }
+    local r = t:run {
+      params = { curve = curve, flow_granted = 250, max_cm_per_hour = 30 },
+      readings = { { stage = 10 }, { stage = 20 }, { stage = 58 }, { stage = 64 } },
+    }
+    t:equal(r[1].flow, 17.5, 1e-9, "between two pairs")
+    t:equal(r[2].flow, 35, 1e-9, "at a pair")
+    t:clean(r[2], "flow")
+    t:flagged(r[3], "stage", "rate_of_change")
+    t:flagged(r[4], "flow", "extrapolated")
+
+    r = t:run {
+      params = { curve = curve, stage_from = "level", level_offset = 0.05 },
+      readings = { { level = 0.15 } },
+    }
+    t:equal(r[1].stage, 20, 1e-9, "m to cm, with the offset")
+    t:equal(r[1].flow, 35, 1e-9)
+  end,
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+#include "rig.h"
+
+#include "base/fs.h"
+#include "pipeline/scripts_inner.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HEAD "return pipeline { name = 't', samples = { {} }, "
+#define TOTAL "counter { from = 'pulses', to = 'total', litres_per_pulse = point.litres_per_pulse or 1000 }, "
+#define FIRST HEAD "build = function (point) return { " TOTAL "rate { from = 'total', to = 'flow' } } end }"
+#define SECOND HEAD "build = function (point) return { " TOTAL "rate { from = 'total', to = 'flow' }, range { 'flow', max = 1 } } end }"
+#define WITH_LUA \
+	HEAD "build = function (point) return { " TOTAL "lua { id = 'n', state = {'n'}, function (m, state, point) state.n = (state.n or 0) + 1\nm.volume = state.n end } } end }"
+
+struct stand {
+	struct rig rig;
+	char dir[64];
+	struct hd_scripts *scripts;
+	struct hydro_error err;
+	struct hd_buf json;
+	int64_t ts;
+	pthread_mutex_t lock; /* guards: live */
+	pthread_cond_t changed;
+	uint32_t live, refused;
+};
+
+static void on_event(void *arg, uint32_t level, const char *event, const char *text)
+{
+	struct stand *st = arg;
+	(void)level, (void)text;
+	(void)pthread_mutex_lock(&st->lock);
+	st->live += strcmp(event, "pipeline_live") == 0;
+	st->refused += strcmp(event, "pipeline_refused") == 0;
+	(void)pthread_cond_broadcast(&st->changed);
+	(void)pthread_mutex_unlock(&st->lock);
+}
+
+static void write_script(struct stand *st, const char *name, const char *text)
+{
+	char path[128];
+	(void)snprintf(path, sizeof path, "%s/%s.lua", st->dir, name);
+	cr_assert_eq(hd_fs_write_atomic(path, text, strlen(text), 0644, &st->err), HYDRO_OK);
+}
+
+static void add_points(struct stand *st, uint32_t count)
+{
+	cr_assert_eq(hd_points_new(&st->rig.points), HYDRO_OK);
+	st->rig.config.points = st->rig.points;
+	for (uint32_t i = 0; i < count; i++) {
+		char name[32];
+		(void)snprintf(name, sizeof name, "p%u", i);
+		struct hd_point_spec spec = {.index = HD_POINT_NONE, .id = hd_uuid_new(), .version = 1, .bits = HD_POINT_ACTIVE, .period_s = 3600,
+					     .join_ms = 30000, .name = name, .provider = "twin", .pipeline = "t", .options = "{}", .params = "{}"};
+		uint32_t index;
+		cr_assert_eq(hd_points_put(st->rig.points, &spec, &index, &st->err), HYDRO_OK);
+	}
+}
+
+static void stand_open(struct stand *st, uint32_t points, const char *text, uint32_t edit, bool watch)
+{
+	memset(st, 0, sizeof *st);
+	(void)pthread_mutex_init(&st->lock, NULL);
+	(void)pthread_cond_init(&st->changed, NULL);
+	(void)snprintf(st->dir, sizeof st->dir, "/tmp/hydro-scriptsXXXXXX");
+	cr_assert_not_null(mkdtemp(st->dir));
+	write_script(st, "t", text);
+	/* The scripts come before the pipeline that calls them; the closed pipeline's points go, for it watched them. */
+	rig_open(&st->rig, 1, "t", NULL);
+	rig_stop(&st->rig);
+	hd_points_free(&st->rig.points);
+	add_points(st, points);
+	char versions[96];
+	(void)snprintf(versions, sizeof versions, "%s/versions", st->dir);
+	struct hd_scripts_config config = {.dir = st->dir, .state_dir = versions, .names = st->rig.names, .points = st->rig.points, .workers = 2,
+					   .edit = edit, .watch = watch, .event = on_event, .event_arg = st};
+	cr_assert_eq(hd_scripts_open(&config, &st->scripts, &st->err), HYDRO_OK, "%s", st->err.text);
+	st->rig.config.call_lua = hd_scripts_call_lua;
+	st->rig.config.call_lua_arg = st->scripts;
+	rig_restart(&st->rig);
+	cr_assert_eq(hd_scripts_start(st->scripts, st->rig.pipeline, &st->err), HYDRO_OK, "%s", st->err.text);
+	st->ts = RIG_T0;
+}
+
+static void stand_close(struct stand *st)
+{
+	hd_scripts_stop(st->scripts);
+	rig_stop(&st->rig);
+	hd_scripts_close(&st->scripts);
+	rig_close(&st->rig);
+	hd_buf_done(&st->json);
+	char command[128];
+	(void)snprintf(command, sizeof command, "rm -r %s", st->dir);
+	cr_assert_eq(system(command), 0);
+}
+
+static const char *answer(struct stand *st)
+{
+	const char *text = hd_buf_text(&st->json);
+	return text ? text : "";
+}
+
+static int reload(struct stand *st, const char *name, const struct hd_scripts_change *change)
+{
+	hd_buf_clear(&st->json);
+	return hd_scripts_reload(st->scripts, name, change, &st->json, &st->err);
+}
+
+/* An hour later: another reading; gives what came of it. */
+static const struct hd_sample *feed(struct stand *st, uint32_t point, double pulses)
+{
+	st->ts += RIG_HOUR;
+	cr_assert_eq(rig_feed1(&st->rig, point, st->ts, HD_METRIC_PULSES, pulses), HYDRO_OK);
+	rig_settle(&st->rig, point);
+	const struct hd_sample *sample = rig_sample(&st->rig, point, st->ts);
+	cr_assert_not_null(sample);
+	return sample;
+}
+
+static const char *generation(struct stand *st, const struct hd_sample *sample)
+{
+	const char *name = hd_names_get(st->rig.names, HD_NAME_GENERATION, sample->generation);
+	return name ? name : "";
+}
+
+Test(scripts, every_ready_pipeline_and_example_passes_its_check)
+{
+	static const struct {
+		const char *dir;
+		const char *names[8];
+	} folders[] = {
+		{HD_SOURCE_DIR "/scripts/lua/pipelines", {"well", "surface_meter", "open_channel", "pulses_only", "several_meters"}},
+		{HD_SOURCE_DIR "/scripts/lua/examples", {"minimal", "lua_step", "calm_level"}},
+	};
+	struct rig rig;
+	rig_open(&rig, 1, "", NULL);
+	for (size_t f = 0; f < HD_ARRAY_LEN(folders); f++) {
+		struct hd_scripts_config config = {.dir = folders[f].dir, .names = rig.names, .points = rig.points, .workers = 1};
+		struct hd_scripts *scripts = NULL;
+		struct hydro_error err = {0};
+		cr_assert_eq(hd_scripts_open(&config, &scripts, &err), HYDRO_OK, "%s", err.text);
+		for (const char *const *name = folders[f].names; *name; name++) {
+			struct hd_buf json = {0};
+			int rc = hd_scripts_check(scripts, *name, NULL, 0, &json, &err);
+			cr_assert_eq(rc, HYDRO_OK, "%s: %s", *name, err.text);
+			cr_assert(strstr(hd_buf_text(&json), "\"result\":\"valid\""));
+			hd_buf_done(&json);
+		}
+		hd_scripts_close(&scripts);
+	}
+	rig_close(&rig);
+}
+
+Test(scripts, a_reload_switches_all_points_and_keeps_their_state)
+{
+	struct stand st;
+	stand_open(&st, 50, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	const struct hd_sample *sample = feed(&st, 3, 100);
+	cr_assert_float_eq(rig_value(sample, HD_METRIC_TOTAL), 100, 1e-9);
+	sample = feed(&st, 3, 136);
+	cr_assert_float_eq(rig_value(sample, HD_METRIC_FLOW), 10, 1e-9);
+	cr_assert_not(rig_has_flag(sample, HD_METRIC_FLOW, HD_FLAG_OUT_OF_RANGE));
+	char before[64];
+	(void)snprintf(before, sizeof before, "%s", generation(&st, sample));
+
+	write_script(&st, "t", SECOND);
+	cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK, "%s", st.err.text);
+	cr_assert(strstr(answer(&st), "\"result\":\"live\"") && strstr(answer(&st), "\"points\":50") && strstr(answer(&st), "\"lost\":0"), "%s", answer(&st));
+	cr_assert(strstr(answer(&st), "\"version\":2"), "%s", answer(&st));
+	sample = feed(&st, 3, 172);
+	cr_assert_float_eq(rig_value(sample, HD_METRIC_FLOW), 10, 1e-9);
+	cr_assert(rig_has_flag(sample, HD_METRIC_FLOW, HD_FLAG_OUT_OF_RANGE));
+	cr_assert_str_neq(generation(&st, sample), before);
+
+	cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK);
+	cr_assert(strstr(answer(&st), "\"result\":\"unchanged\""));
+	cr_assert_eq(reload(&st, "none", NULL), HYDRO_E_NOTFOUND);
+	cr_assert_eq(reload(&st, "../t", NULL), HYDRO_E_INVALID);
+	stand_close(&st);
+}
+
+Test(scripts, a_lua_steps_state_goes_over_to_the_next_generation)
+{
+	struct stand st;
+	stand_open(&st, 4, WITH_LUA, HD_SCRIPTS_EDIT_WRITE, false);
+	for (int i = 1; i <= 4; i++) {
+		if (i == 4) {
+			write_script(&st, "t", "-- another text\n" WITH_LUA);
+			cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK, "%s", st.err.text);
+		}
+		double n = rig_value(feed(&st, 1, i), HD_METRIC_VOLUME);
+		cr_assert_float_eq(n, i, 0);
+	}
+	stand_close(&st);
+}
+
+static const struct {
+	const char *text, *message;
+	unsigned line;
+} broken[] = {
+	{HEAD "\nbuild = function (point) return { rang { 'flow', max = 1 } } end }", "unknown step or name 'rang'", 2},
+	{"return pipeline {", "near <eof>", 1},
+	{HEAD "build = function (point) local off = point.offset\nreturn { function (m) m.flow = off end } end }", "captures 'off'", 2},
+	{HEAD "build = function (point)\nreturn { range { 'flow', max = 'x' } } end }", "max", 2},
+	{HEAD "build = function (point)\nreturn { depth { from = 'level' } } end }", "sensor_depth", 2},
+	{HEAD "build = function (point) return { " TOTAL " } end,\nselftest = function (t)\n t:equal(t:run { readings = { { pulses = 1 } } }[1].total, 2)\n end }",
+	 "is 1.0, expected 2", 3},
+	{HEAD "build = function (point) while true do end end }", "CPU time", 0},
+	{HEAD "build = function (point)\nif point.name == 'p7' then error('not this one') end return {} end }", "point p7", 2},
+	{"while true do end", "CPU time", 0},
+	{"", "does not return a pipeline", 0},
+};
+
+Test(scripts, what_is_wrong_is_refused_with_its_place_and_what_ran_goes_on)
+{
+	struct stand st;
+	stand_open(&st, 10, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	char live[64];
+	(void)snprintf(live, sizeof live, "%s", generation(&st, feed(&st, 7, 1)));
+	for (size_t i = 0; i < HD_ARRAY_LEN(broken); i++) {
+		write_script(&st, "t", broken[i].text);
+		int rc = reload(&st, "t", NULL);
+		cr_assert(rc == HYDRO_E_CONFIG || rc == HYDRO_E_LIMIT, "%s gave %d", broken[i].text, rc);
+		cr_assert(strstr(answer(&st), "\"result\":\"refused\"") && strstr(answer(&st), broken[i].message), "%s", answer(&st));
+		cr_assert(strstr(answer(&st), live), "%s", answer(&st));
+		char line[32];
+		(void)snprintf(line, sizeof line, "\"line\":%u,", broken[i].line);
+		cr_assert(strstr(answer(&st), line), "%s", answer(&st));
+		cr_assert_str_eq(generation(&st, feed(&st, 7, 2 + (double)i)), live);
+	}
+	cr_assert_eq(st.refused, HD_ARRAY_LEN(broken));
+	write_script(&st, "t", SECOND);
+	cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK);
+	cr_assert_str_neq(generation(&st, feed(&st, 7, 20)), live);
+	stand_close(&st);
+}
+
+Test(scripts, an_edit_names_the_hash_it_is_made_on_and_is_written_and_kept_as_a_version)
+{
+	struct stand st;
+	stand_open(&st, 2, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	struct hd_buf text = {0};
+	char hash[17];
+	cr_assert_eq(hd_scripts_text(st.scripts, "t", 0, &text, hash, &st.err), HYDRO_OK);
+	cr_assert_str_eq(hd_buf_text(&text), FIRST);
+	struct hd_scripts_change change = {.author = "ana", .reason = "limit \"1\"", .if_hash = "0000000000000000"};
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", SECOND, strlen(SECOND), &change, &st.json, &st.err), HYDRO_E_STALE);
+	change.if_hash = hash;
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", SECOND, strlen(SECOND), &change, &st.json, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert(strstr(answer(&st), "\"written\":true"));
+	char path[128];
+	(void)snprintf(path, sizeof path, "%s/t.lua", st.dir);
+	hd_buf_clear(&text);
+	cr_assert_eq(hd_fs_read(path, 65536, &text, &st.err), HYDRO_OK);
+	cr_assert_str_eq(hd_buf_text(&text), SECOND);
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_versions(st.scripts, "t", &st.json, &st.err), HYDRO_OK);
+	cr_assert_eq(strncmp(answer(&st), "[{\"version\":2,", 14), 0, "%s", answer(&st));
+	cr_assert(strstr(answer(&st), "\"author\":\"ana\",\"reason\":\"limit \\\"1\\\"\""), "%s", answer(&st));
+
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_rollback(st.scripts, "t", 0, &(struct hd_scripts_change){.author = "ana"}, &st.json, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert(strstr(answer(&st), hash), "%s", answer(&st));
+	hd_buf_clear(&text);
+	cr_assert_eq(hd_fs_read(path, 65536, &text, &st.err), HYDRO_OK);
+	cr_assert_str_eq(hd_buf_text(&text), FIRST);
+	cr_assert_eq(hd_scripts_rollback(st.scripts, "t", 99, NULL, &st.json, &st.err), HYDRO_E_NOTFOUND);
+	hd_buf_done(&text);
+	stand_close(&st);
+}
+
+Test(scripts, an_edit_is_refused_where_the_folder_is_the_truth)
+{
+	struct stand st;
+	stand_open(&st, 1, FIRST, HD_SCRIPTS_EDIT_REFUSE, false);
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", SECOND, strlen(SECOND), NULL, &st.json, &st.err), HYDRO_E_DENIED);
+	cr_assert(strstr(answer(&st), "\"result\":\"refused\""));
+	stand_close(&st);
+}
+
+Test(scripts, a_check_builds_all_and_changes_nothing)
+{
+	struct stand st;
+	stand_open(&st, 20, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	char live[64];
+	(void)snprintf(live, sizeof live, "%s", generation(&st, feed(&st, 0, 1)));
+	cr_assert_eq(hd_scripts_check(st.scripts, "t", SECOND, strlen(SECOND), &st.json, &st.err), HYDRO_OK);
+	cr_assert(strstr(answer(&st), "\"result\":\"valid\"") && strstr(answer(&st), "\"points\":20"), "%s", answer(&st));
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_check(st.scripts, "t", "x = = 1", 7, &st.json, &st.err), HYDRO_E_CONFIG);
+	cr_assert(strstr(answer(&st), "\"diagnostics\":[{\"file\":"), "%s", answer(&st));
+	cr_assert_str_eq(generation(&st, feed(&st, 0, 2)), live);
+	stand_close(&st);
+}
+
+Test(scripts, a_canary_runs_on_its_share_and_the_next_reload_ends_it)
+{
+	struct stand st;
+	stand_open(&st, 200, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	write_script(&st, "t", SECOND);
+	cr_assert_eq(reload(&st, "t", &(struct hd_scripts_change){.share = 20}), HYDRO_OK, "%s", st.err.text);
+	cr_assert(strstr(answer(&st), "\"result\":\"canary\""));
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_list(st.scripts, &st.json, &st.err), HYDRO_OK);
+	cr_assert(strstr(answer(&st), "\"canary\":{"), "%s", answer(&st));
+	uint32_t canaries = 0, first = 0;
+	for (uint32_t i = 0; i < 200; i++) {
+		const struct hd_sample *sample = feed(&st, i, 1);
+		first = i ? first : sample->generation;
+		canaries += sample->generation != first;
+	}
+	canaries = HD_MIN(canaries, 200 - canaries);
+	cr_assert(canaries > 15 && canaries < 70, "%u", canaries);
+	cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK);
+	cr_assert(strstr(answer(&st), "\"result\":\"live\""));
+	const struct hd_sample *a = feed(&st, 0, 2);
+	uint32_t generation_of_all = a->generation;
+	for (uint32_t i = 1; i < 200; i++)
+		cr_assert_eq(feed(&st, i, 2)->generation, generation_of_all);
+	stand_close(&st);
+}
+
+Test(scripts, a_changed_file_goes_live_by_itself)
+{
+	struct stand st;
+	stand_open(&st, 3, FIRST, HD_SCRIPTS_EDIT_REFUSE, true);
+	const char *texts[] = {SECOND, "return pipeline {", FIRST};
+	for (size_t i = 0; i < HD_ARRAY_LEN(texts); i++) {
+		(void)pthread_mutex_lock(&st.lock);
+		uint32_t live = st.live, refused = st.refused;
+		(void)pthread_mutex_unlock(&st.lock);
+		write_script(&st, "t", texts[i]);
+		(void)pthread_mutex_lock(&st.lock);
+		while (st.live == live && st.refused == refused)
+			(void)pthread_cond_wait(&st.changed, &st.lock);
+		cr_assert_eq(st.live, live + (i != 1));
+		cr_assert_eq(st.refused, refused + (i == 1));
+		(void)pthread_mutex_unlock(&st.lock);
+	}
+	stand_close(&st);
+}
+
+Test(scripts, a_points_changed_params_give_it_another_plan)
+{
+	struct stand st;
+	stand_open(&st, 3, FIRST, HD_SCRIPTS_EDIT_REFUSE, false);
+	cr_assert_eq(rig_value(feed(&st, 1, 10), HD_METRIC_TOTAL), 10);
+	const struct hd_point *point = hd_points_get(st.rig.points, 1);
+	struct hd_point_spec spec = {.index = 1, .id = point->id, .version = 2, .bits = HD_POINT_ACTIVE, .period_s = 3600, .join_ms = 30000, .name = "p1",
+				     .provider = "twin", .pipeline = "t", .options = "{}", .params = "{\"litres_per_pulse\": 500}"};
+	hd_point_unref(point);
+	uint32_t index;
+	cr_assert_eq(hd_points_put(st.rig.points, &spec, &index, &st.err), HYDRO_OK);
+	/* The scripts' thread follows in its own time. */
+	double total = 10, pulses = 10;
+	for (int i = 0; i < 100000 && total == pulses; i++) {
+		pulses += 1;
+		total = rig_value(feed(&st, 1, pulses), HD_METRIC_TOTAL);
+	}
+	cr_assert_float_eq(total, pulses / 2, 1e-9);
+	cr_assert_eq(rig_value(feed(&st, 2, 10), HD_METRIC_TOTAL), 10);
+	stand_close(&st);
+}
+
+Test(scripts, an_endless_step_costs_its_own_points_alone)
+{
+	struct stand st;
+	stand_open(&st, 4, HEAD "build = function (point) return { " TOTAL "function (m, state, point) if point.name == 'p2' then while true do pcall(error) end end m.volume = 1 end } end }",
+		   HD_SCRIPTS_EDIT_REFUSE, false);
+	for (int i = 1; i <= 4; i++) {
+		const struct hd_sample *bad = feed(&st, 2, i);
+		cr_assert(i > 3 || bad->bits & HD_SAMPLE_UNPROCESSED);
+		cr_assert_eq(rig_value(feed(&st, 1, i), HD_METRIC_VOLUME), 1);
+	}
+	stand_close(&st);
+}
