@@ -9,7 +9,7 @@ import sys
 # unless said in EXTRA.
 LAYERS = [
     ["base"], ["model"], ["config", "net", "store", "observe"], ["plugin", "lua", "journal"],
-    ["pipeline", "history"], ["collect", "deliver", "filing"], ["auth", "http"], ["api"],
+    ["pipeline", "history"], ["collect", "deliver", "filing"], ["auth", "http"], ["api"], ["daemon"],
 ]
 EXTRA = {("pipeline", "history"), ("store", "observe"), ("net", "observe"), ("http", "auth"), ("plugin", "lua")}
 FORBIDDEN = {("lua", "http"), ("plugin", "http")}
