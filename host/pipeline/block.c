@@ -101,6 +101,11 @@ struct hd_point_extra *hd_block_extra(struct hd_point_block *block)
 	return block->extra;
 }
 
+static uint32_t data_bytes(const struct hd_shape *shape)
+{
+	return shape->param_count * (uint32_t)sizeof(double) + shape->state_bytes;
+}
+
 static void take_config(struct hd_worker *w, struct hd_point_block *block, const struct hd_point *config)
 {
 	hd_point_unref(block->config);
@@ -113,7 +118,6 @@ static void take_config(struct hd_worker *w, struct hd_point_block *block, const
 		hd_shape_ref(pass);
 		block->shape = pass;
 		block->data = hd_slab_take(w->slab, 0);
-		block->data_bytes = 0;
 	} else if (!passes && block->shape == pass) {
 		hd_shape_unref(pass);
 		block->shape = NULL;
@@ -164,7 +168,6 @@ int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_
 {
 	struct hd_shape *old = block->shape;
 	uint8_t *old_data = block->data;
-	uint32_t old_bytes = block->data_bytes;
 	if (plan) {
 		struct hd_shape *shape = plan->shape;
 		uint32_t param_bytes = shape->param_count * (uint32_t)sizeof(double);
@@ -179,17 +182,16 @@ int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_
 		hd_shape_ref(shape);
 		block->shape = shape;
 		block->data = data;
-		block->data_bytes = param_bytes + shape->state_bytes;
+		block->plan_version = (uint32_t)(plan->config_version || !block->config ? plan->config_version : block->config->version);
 	} else {
 		block->shape = NULL;
 		block->data = NULL;
-		block->data_bytes = 0;
 	}
 	block->undo = 0; /* of another layout */
 	if (block->extra)
 		memset(block->extra->strikes, 0, sizeof block->extra->strikes), block->extra->lua_off = 0;
 	if (old) {
-		hd_slab_give(w->slab, old_data, old_bytes);
+		hd_slab_give(w->slab, old_data, data_bytes(old));
 		hd_shape_unref(old);
 	}
 	return HYDRO_OK;
@@ -198,7 +200,7 @@ int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_
 void hd_block_done(struct hd_worker *w, struct hd_point_block *block)
 {
 	if (block->shape) {
-		hd_slab_give(w->slab, block->data, block->data_bytes);
+		hd_slab_give(w->slab, block->data, data_bytes(block->shape));
 		hd_shape_unref(block->shape);
 	}
 	if (block->extra)

@@ -62,7 +62,7 @@ struct hd_point_block {
 	uint16_t newest_rev;
 	uint8_t known_count;
 	uint8_t bits;
-	uint32_t data_bytes;
+	uint32_t plan_version; /* of the configuration that the plan was built from */
 	struct hd_known_raw known[HD_KNOWN_INLINE];
 };
 _Static_assert(sizeof(struct hd_point_block) == 128, "a point is two cache lines");

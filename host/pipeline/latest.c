@@ -70,11 +70,13 @@ static struct entry *entry_of(struct hd_latest *latest, uint32_t point, bool mak
 	if (point >= HD_POINTS_MAX)
 		return NULL;
 	struct entry *page = atomic_load_explicit(&latest->pages[point / PAGE_POINTS], memory_order_acquire);
-	if (!page && make) {
-		page = aligned_alloc(64, PAGE_POINTS * sizeof *page);
-		if (page) {
-			memset(page, 0, PAGE_POINTS * sizeof *page);
-			atomic_store_explicit(&latest->pages[point / PAGE_POINTS], page, memory_order_release);
+	if (!page && make && (page = aligned_alloc(64, PAGE_POINTS * sizeof *page))) {
+		/* At the start all workers write, each its own points: one of their pages stays. */
+		struct entry *none = NULL;
+		memset(page, 0, PAGE_POINTS * sizeof *page);
+		if (!atomic_compare_exchange_strong(&latest->pages[point / PAGE_POINTS], &none, page)) {
+			free(page);
+			page = none;
 		}
 	}
 	return page ? &page[point % PAGE_POINTS] : NULL;
@@ -83,12 +85,17 @@ static struct entry *entry_of(struct hd_latest *latest, uint32_t point, bool mak
 static struct more *more_of(struct hd_latest *latest, uint32_t point, bool make)
 {
 	_Atomic(struct more *) *page = atomic_load_explicit(&latest->more[point / PAGE_POINTS], memory_order_acquire);
-	if (!page && make && (page = calloc(PAGE_POINTS, sizeof *page)))
-		atomic_store_explicit(&latest->more[point / PAGE_POINTS], page, memory_order_release);
+	if (!page && make && (page = calloc(PAGE_POINTS, sizeof *page))) {
+		_Atomic(struct more *) *none = NULL;
+		if (!atomic_compare_exchange_strong(&latest->more[point / PAGE_POINTS], &none, page)) {
+			free(page);
+			page = none;
+		}
+	}
 	if (!page)
 		return NULL;
 	struct more *more = atomic_load_explicit(&page[point % PAGE_POINTS], memory_order_acquire);
-	if (!more && make && (more = calloc(1, sizeof *more)))
+	if (!more && make && (more = calloc(1, sizeof *more))) /* of one point: one writer */
 		atomic_store_explicit(&page[point % PAGE_POINTS], more, memory_order_release);
 	return more;
 }

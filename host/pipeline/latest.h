@@ -29,7 +29,7 @@ int hd_latest_new(struct hd_latest **ret);
 void hd_latest_free(struct hd_latest **latest);
 /* false when the point has none yet. [any] */
 bool hd_latest_get(struct hd_latest *latest, uint32_t point, struct hd_latest_value *ret);
-/* Samples that are newer than (ts, rev) of what is there become latest; `clock`, held and unprocessed ones do not. [journal, or control at start] */
+/* Samples that are newer than (ts, rev) of what is there become latest; `clock`, held and unprocessed ones do not. One writer a point at a time. [journal; workers at the start] */
 void hd_latest_put(struct hd_latest *latest, const struct hd_sample *sample);
 /* As hd_latest_put for each sample, then the listeners. [journal] */
 void hd_latest_publish(struct hd_latest *latest, const struct hd_batch *batch);

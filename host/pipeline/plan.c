@@ -265,6 +265,7 @@ int hd_plan_compile(struct hd_shapes *shapes, const struct hd_spec *spec, uint32
 		plan = rc == HYDRO_OK ? malloc(sizeof *plan + c->param_count * sizeof *plan->params) : NULL;
 		if (plan) {
 			plan->shape = shape;
+			plan->config_version = 0;
 			memcpy(plan->params, c->params, c->param_count * sizeof *plan->params);
 			*ret = plan;
 		} else {

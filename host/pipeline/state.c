@@ -165,7 +165,7 @@ void hd_keeper_take(struct hd_pipeline *p, uint32_t point, const struct hd_shape
 int hd_pipeline_plan_stored(struct hd_pipeline *p, uint32_t point, uint64_t config_version, uint32_t generation, struct hd_plan **ret)
 {
 	struct hd_stored stored;
-	if (!hd_keeper_stored(p, point, &stored) || !stored.shape || stored.point->config_version != config_version ||
+	if (!hd_keeper_stored(p, point, &stored) || !stored.shape || stored.point->config_version != (uint32_t)config_version || !config_version ||
 	    stored.shape->generation != generation)
 		return HYDRO_E_NOTFOUND;
 	struct hd_keeper *k = p->keeper;
@@ -184,6 +184,7 @@ int hd_pipeline_plan_stored(struct hd_pipeline *p, uint32_t point, uint64_t conf
 		return HYDRO_E_NOTFOUND;
 	hd_shape_ref(shape);
 	plan->shape = shape;
+	plan->config_version = config_version;
 	memcpy(plan->params, hd_stored_params(&stored), shape->param_count * sizeof *plan->params);
 	*ret = plan;
 	return HYDRO_OK;

@@ -71,7 +71,7 @@ static void add_point(struct writer *w, uint32_t point, const struct hd_point_bl
 	bool have_latest = hd_latest_get(w->p->latest, point, &latest);
 	if (!block->shape)
 		(void)hd_keeper_stored(w->p, point, &stored);
-	struct hd_state_point entry = {.newest_ms = block->newest_ms, .config_version = block->config ? block->config->version : 0, .point = point,
+	struct hd_state_point entry = {.newest_ms = block->newest_ms, .config_version = block->shape ? block->plan_version : stored.point ? stored.point->config_version : 0, .point = point,
 				       .newest_rev = block->newest_rev, .known = block->known_count,
 				       .bits = block->bits & (HD_HOT_RAW_ONLY | HD_HOT_CLOCK)};
 	if (block->shape && block->shape != w->p->pass)

@@ -76,6 +76,8 @@ void hd_worker_swap_point(struct hd_worker *w, struct hd_point_block *block, uin
 	if (block->bits & HD_HOT_PENDING)
 		hd_worker_execute(w);
 	slot->done = true;
+	if (!block->config)
+		hd_block_refresh(w, block, point);
 	struct hd_swap_report *report = &swap->of_worker[w->index];
 	report->points++;
 	if (hd_block_set_plan(w, block, point, slot->plan, report) != HYDRO_OK) {
