@@ -4,5 +4,5 @@ set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 . "$ROOT/scripts/dev/lib.sh"
 install build run
-case " $* " in *" --help "*) ;; *) say "building…"; build release hydrod hydroctl hydro-runner hydro-sim plugins ;; esac
+case " $* " in *" --help "*) ;; *) say "building…"; build release hydrod hydroctl hydro-runner hydro-sim all-plugins ;; esac
 exec python3 "$ROOT/scripts/dev/run.py" "$@"

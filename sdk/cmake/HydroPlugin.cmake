@@ -17,6 +17,12 @@ function(hydro_add_plugin name)
     message(FATAL_ERROR "hydro_add_plugin(${name}): SOURCES missing, or arguments not understood: ${P_UNPARSED_ARGUMENTS}")
   endif()
   add_library(plugin_${name} MODULE ${P_SOURCES})
+  if(NOT P_FIXTURE)
+    if(NOT TARGET all-plugins)
+      add_custom_target(all-plugins)
+    endif()
+    add_dependencies(all-plugins plugin_${name})
+  endif()
   set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/$<IF:$<BOOL:${P_FIXTURE}>,fixtures,plugins>)
