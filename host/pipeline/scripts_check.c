@@ -60,6 +60,8 @@ int hd_scripts_build(struct hd_scripts *s, struct hd_script *script, const struc
 		rc = hd_plan_compile(shapes, &s->spec, generation, script, ret, &fault, err);
 		if (rc != HYDRO_OK)
 			diag_of_plan(script, &fault, err, &diag);
+		else
+			(*ret)->config_version = point->version;
 	}
 	if (rc != HYDRO_OK) {
 		size_t used = strlen(diag.message);
