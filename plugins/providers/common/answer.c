@@ -138,7 +138,7 @@ int32_t provider_answer_parse(struct answer *a, answer_walk walk, void *ctx)
 		return outcome(a, HYDRO_PART_FAILED);
 	if (status < 200 || status > 299)
 		return answer_status(a, status);
-	/* The batch is left as it is: it is 4 KiB, and only what `pending` counts is read. */
+	/* The batch is left as it is: only what `pending` counts is read. */
 	memset((char *)&rows, 0, offsetof(struct rows, batch));
 	memset((char *)&rows + offsetof(struct rows, pending), 0, sizeof rows - offsetof(struct rows, pending));
 	rows.pages = paged ? &pages : NULL;

@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 #include <hydro/testkit.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
+#include "rows.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -385,19 +387,22 @@ Test(twin, a_service_that_ignores_asc_loses_nothing)
 
 Test(twin, a_long_answer_is_handed_on_whole_and_in_order)
 {
+	static const int counts[] = {ROWS_BATCH - 1, ROWS_BATCH, ROWS_BATCH + 1, 2 * ROWS_BATCH, 3 * ROWS_BATCH - 7};
 	hydro_testkit *kit = kit_with("{\"page_limit\":10000}", ACCOUNT, POINT);
-	char *body = malloc(200000);
+	char *body = malloc(64 * 3 * ROWS_BATCH);
 	cr_assert_not_null(body);
-	ask_history(kit, T0, T0 + 5000 * MINUTE, 0);
-	strcpy(rows_of("5001", 0, 1999, body + sprintf(body, "{")), "}");
-	hydro_testkit_answer answer = answered(kit, 200, body);
-	cr_assert_eq(answer.status, HYDRO_PART_DATA);
-	cr_assert_eq(answer.raw_count, 2000);
-	for (int i = 0; i < 2000; i++)
-		cr_assert(answer.raws[i].ts_ms == T0 + i * MINUTE && (int)answer.raws[i].value == i);
-	body[strlen(body) - 1] = 0; /* the same, cut by one byte: nothing of it */
-	answer = answered(kit, 200, body);
-	cr_assert(came_to(&answer, HYDRO_PART_FAILED, "not JSON"));
+	for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+		ask_history(kit, T0, T0 + 5000 * MINUTE, 0);
+		strcpy(rows_of("5001", 0, counts[c] - 1, body + sprintf(body, "{")), "}");
+		hydro_testkit_answer answer = answered(kit, 200, body);
+		cr_assert_eq(answer.status, HYDRO_PART_DATA);
+		cr_assert_eq(answer.raw_count, (uint32_t)counts[c]);
+		for (int i = 0; i < counts[c]; i++)
+			cr_assert(answer.raws[i].ts_ms == T0 + i * MINUTE && (int)answer.raws[i].value == i);
+		body[strlen(body) - 1] = 0; /* the same, cut by one byte: nothing of it */
+		answer = answered(kit, 200, body);
+		cr_assert(came_to(&answer, HYDRO_PART_FAILED, "not JSON"));
+	}
 	free(body);
 	hydro_testkit_close(&kit);
 }
