@@ -160,8 +160,8 @@ class Daemon(Process):
         self.key = (self.folder / "admin.key").read_text().strip()
         self.http = Http(self.port, self.key)
 
-    def import_from(self, sim, period=None, batch=20000):
-        """Accounts and points as the simulator tells them; the number of points."""
+    def import_from(self, sim, period=None, join=None):
+        """Accounts and points as the simulator tells them, with this poll period (s) and join window; the number of points."""
         accounts = sim.http.get("/sim/accounts")
         for account in accounts:
             options = {key: account[key] for key in ("username", "password") if account.get(key)}
@@ -170,8 +170,7 @@ class Daemon(Process):
         status, csv, _ = sim.http.raw("GET", "/sim/points.csv")
         if status != 200:
             raise Failed(f"GET /sim/points.csv: {status}")
-        if period:
-            csv = with_period(csv, period)
+        csv = with_columns(csv, period, join)
         self.http.call("POST", "/api/v1/points/import", csv, content_type="text/csv")
         return csv.count(b"\n") - 1
 
@@ -205,15 +204,19 @@ class Daemon(Process):
         return {name: float(value) for name, value in pairs}
 
 
-def with_period(csv, period):
+def with_columns(csv, period, join):
     import csv as module
     import io
-    rows = list(module.reader(io.StringIO(csv.decode())))
-    column = rows[0].index("period")
-    for row in rows[1:]:
-        row[column] = str(period)
+    rows = module.reader(io.StringIO(csv.decode()))
     out = io.StringIO()
-    module.writer(out, lineterminator="\n").writerows(rows)
+    writer = module.writer(out, lineterminator="\n")
+    head = next(rows)
+    column = head.index("period")
+    writer.writerow(head + (["join"] if join else []))
+    for row in rows:
+        if period:
+            row[column] = str(period)
+        writer.writerow(row + ([join] if join else []))
     return out.getvalue().encode()
 
 

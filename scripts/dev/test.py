@@ -58,6 +58,9 @@ def e2e_tests():
 
 def environment(properties):
     env = dict(os.environ)
+    shared = ROOT.parent / "shared" / "data"
+    if shared.is_dir(): # the full series beside the checkout, where they are; the excerpts of the tree otherwise
+        env.setdefault("HYDRO_SHARED_DATA", str(shared))
     env.update(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []))
     return env
 
