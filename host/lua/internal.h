@@ -23,9 +23,8 @@
 
 /* A metric or flag name met in a script. Its string is anchored, so the address stays its own. */
 struct hd_lua_name {
-	const char *text;
-	uint32_t number;
-	bool scheme; /* of a flag: in the scheme; otherwise `number` is HD_FLAG_SCRIPT */
+	const void *key; /* lua_topointer of the string */
+	uint32_t number; /* HD_FLAG_SCRIPT for a flag outside the scheme */
 };
 
 /* A script in a state. References are into the registry; LUA_NOREF = none. */

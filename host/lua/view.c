@@ -21,9 +21,9 @@
 
 #define FLAG_NAME_BYTES_MAX 32u
 
-static struct hd_lua_name *cache_line(struct hd_lua_name *cache, const char *text)
+static struct hd_lua_name *cache_line(struct hd_lua_name *cache, const void *key)
 {
-	uintptr_t address = (uintptr_t)text;
+	uintptr_t address = (uintptr_t)key;
 	return &cache[(address >> 5 ^ address >> 12) & (HD_LUA_NAME_CACHE - 1)];
 }
 
@@ -64,22 +64,24 @@ LUA_RAISES static uint32_t look_up_metric(lua_State *L, struct hd_lua *lua, cons
 /* Number of the name at `index`; 0 = unknown and not made. */
 LUA_RAISES static uint32_t name_number(lua_State *L, struct hd_lua *lua, int index, bool make)
 {
-	const char *text = lua_tostring(L, index);
-	struct hd_lua_name *line = cache_line(lua->metric_cache, text);
-	if (HD_LIKELY(line->text == text))
+	/* A string's address, without asking what type it is: a kept string's is no other value's. */
+	const void *key = lua_topointer(L, index);
+	struct hd_lua_name *line = cache_line(lua->metric_cache, key);
+	if (HD_LIKELY(key && line->key == key))
 		return line->number;
+	if (lua_type(L, index) != LUA_TSTRING)
+		(void)luaL_error(L, "a metric is read and set by name, as in m.flow");
+	const char *text = lua_tostring(L, index);
 	uint32_t number = look_up_metric(L, lua, text, make);
 	if (number) {
 		anchor(L, lua, index);
-		*line = (struct hd_lua_name){text, number, true};
+		*line = (struct hd_lua_name){key, number};
 	}
 	return number;
 }
 
 LUA_RAISES uint32_t hd_lua_metric(lua_State *L, int index, bool make)
 {
-	if (lua_type(L, index) != LUA_TSTRING)
-		(void)luaL_error(L, "a metric is named by text, not by a %s", luaL_typename(L, index));
 	uint32_t number = name_number(L, hd_lua_of(L), index, make);
 	return number >= M_FIRST ? 0 : number;
 }
@@ -111,8 +113,9 @@ LUA_RAISES static int m_flag(lua_State *L)
 	uint32_t metric = metric_argument(L, lua, 2);
 	size_t len;
 	const char *text = luaL_checklstring(L, 3, &len);
-	struct hd_lua_name *line = cache_line(lua->flag_cache, text);
-	if (line->text != text) {
+	const void *key = lua_topointer(L, 3);
+	struct hd_lua_name *line = cache_line(lua->flag_cache, key);
+	if (line->key != key) {
 		uint32_t number = hd_flag_by_name(text);
 		if (!number) {
 			if (len == 0 || len >= FLAG_NAME_BYTES_MAX || strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
@@ -120,7 +123,7 @@ LUA_RAISES static int m_flag(lua_State *L)
 			count_new_name(L, lua, text);
 		}
 		anchor(L, lua, 3);
-		*line = (struct hd_lua_name){text, number ? number : HD_FLAG_SCRIPT, number != 0};
+		*line = (struct hd_lua_name){key, number ? number : HD_FLAG_SCRIPT};
 	}
 	if (view->flag(view->arg, metric, line->number, text) < 0)
 		return luaL_error(L, "too many flags on one measurement");
@@ -177,8 +180,6 @@ LUA_RAISES static int m_index(lua_State *L)
 {
 	struct hd_lua *lua = hd_lua_of(L);
 	const struct hd_mview *view = view_of(L, lua);
-	if (HD_UNLIKELY(lua_type(L, 2) != LUA_TSTRING))
-		return luaL_error(L, "m is read by name, as in m.flow");
 	uint32_t number = name_number(L, lua, 2, false);
 	if (HD_UNLIKELY(number >= M_FIRST))
 		return m_member(L, view, number);
@@ -195,7 +196,7 @@ LUA_RAISES static int m_newindex(lua_State *L)
 	struct hd_lua *lua = hd_lua_of(L);
 	const struct hd_mview *view = view_of(L, lua);
 	if (lua_type(L, 2) != LUA_TSTRING)
-		return luaL_error(L, "m is written by name, as in m.flow = 1");
+		return luaL_error(L, "a metric is read and set by name, as in m.flow");
 	const char *name = lua_tostring(L, 2);
 	double value = NAN;
 	if (lua_type(L, 3) == LUA_TNUMBER)
