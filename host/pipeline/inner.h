@@ -160,6 +160,7 @@ struct hd_keeper;
 struct hd_pipeline {
 	uint32_t magic;
 	struct hd_pipeline_config config;
+	char *state_dir; /* a copy, where config.state_dir points */
 	struct hd_shapes *shapes;
 	struct hd_shape *pass; /* of points without a pipeline */
 	struct hd_latest *latest;

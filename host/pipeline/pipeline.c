@@ -154,6 +154,8 @@ int hd_pipeline_open(const struct hd_pipeline_config *config, struct hd_pipeline
 	(void)pthread_mutex_init(&p->pages_lock, NULL);
 	(void)pthread_mutex_init(&p->swap_lock, NULL);
 	int rc = take_config(p, config, err);
+	if (rc == HYDRO_OK && config->state_dir && !(p->config.state_dir = p->state_dir = strdup(config->state_dir)))
+		rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory for a pipeline");
 	if (rc == HYDRO_OK)
 		rc = open_parts(p, err);
 	if (rc != HYDRO_OK) {
@@ -223,6 +225,7 @@ void hd_pipeline_close(struct hd_pipeline **pipeline)
 	hd_latest_free(&p->latest);
 	(void)pthread_mutex_destroy(&p->pages_lock);
 	(void)pthread_mutex_destroy(&p->swap_lock);
+	free(p->state_dir);
 	free(p);
 	*pipeline = NULL;
 }

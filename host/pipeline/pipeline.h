@@ -44,7 +44,7 @@ struct hd_pipeline_config {
 	int64_t ahead_ms;       /* a timestamp further ahead of the wall clock is flagged `clock`; 0 = 5 min */
 	int64_t redo_warmup_ms; /* history read before late data, to bring state up; 0 = 48 h */
 	int64_t checkpoint_ms;  /* a round over all state shards; 0 = 60 s */
-	const char *state_dir;  /* where step state is kept; NULL = not kept */
+	const char *state_dir;  /* where step state is kept; NULL = not kept; copied */
 	struct hd_names *names;
 	struct hd_points *points;
 

@@ -107,6 +107,24 @@ Test(state, a_restart_goes_on_from_the_files)
 	close_place(&place);
 }
 
+Test(state, the_callers_text_of_the_folder_may_go_after_the_open)
+{
+	struct place place;
+	char path[sizeof place.dir];
+	open_place(&place);
+	rig_stop(&place.rig);
+	memcpy(path, place.dir, sizeof path);
+	place.rig.config.state_dir = path;
+	rig_restart(&place.rig);
+	memset(path, 'x', sizeof path - 1);
+	(void)rig_plan(&place.rig, &place.spec, POINTS);
+	cr_assert_eq(hd_pipeline_recover(place.rig.pipeline, NULL, NULL), HYDRO_OK);
+	feed_hours(&place, 0, 3);
+	place.rig.config.state_dir = place.dir;
+	cr_assert_eq(restart(&place, false), 0u);
+	close_place(&place);
+}
+
 Test(state, without_files_the_journal_gives_the_same)
 {
 	struct place place;
