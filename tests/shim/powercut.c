@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,9 +145,18 @@ __attribute__((destructor)) static void finish(void)
 	(void)pthread_mutex_unlock(&lock);
 }
 
+/* A thread that reads a mapped file while its end is taken back: it too is without power. */
+static void stand_still(int number)
+{
+	(void)number;
+	for (;;)
+		(void)pause();
+}
+
 /* The power is gone: the disk is put as it would be found, and nobody gets any further. */
 static _Noreturn void cut(void)
 {
+	(void)signal(SIGBUS, stand_still);
 	pages_restore(keep_percent);
 	names_restore(keep_percent);
 	(void)raw_rmdir(trash);
