@@ -125,7 +125,7 @@ return {{
   listen = {{ address = "127.0.0.1", port = {port}, threads = 2 }},
   log = {{ level = {level!r} }},
   pipelines = {{ dir = {pipelines!r} }},
-  plugins = {{ dirs = {{ {plugins!r} }}, runner = {runner!r} }},
+  plugins = {{ dirs = {{ {plugins} }}, runner = {runner!r} }},
   providers = {{
 {providers}
   }},
@@ -135,9 +135,10 @@ return {{
 
 
 class Daemon(Process):
-    """hydrod on a folder of its own; a second start on the same folder finds its data again."""
+    """hydrod on a folder of its own; a second start on the same folder finds its data again. With wait=0 it is not waited for: attach() does."""
 
-    def __init__(self, folder, sim_port, port=0, extra="", level="info", options=(), env=None, pipelines=None, wait=60, log="hydrod.log", wrap=()):
+    def __init__(self, folder, sim_port, port=0, extra="", level="info", options=(), env=None, pipelines=None, wait=60, log="hydrod.log", wrap=(),
+                 more_providers="", plugin_dirs=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         build = build_dir()
@@ -149,13 +150,19 @@ class Daemon(Process):
             f"    {name} = {{ options = {{ base_url = 'http://127.0.0.1:{sim_port}/{path}' }}, concurrency = 64 }}," for name, path in paths.items())
         self.config.write_text(CONFIG.format(
             data=str(self.folder / "data"), key=str(self.folder / "hydrod.key"), ready=str(ready), port=port, level=level,
-            pipelines=str(pipelines or ROOT / "scripts" / "lua" / "pipelines"), plugins=str(build / "plugins"), runner=str(build / "bin" / "hydro-runner"),
-            providers=providers, extra=extra))
+            pipelines=str(pipelines or ROOT / "scripts" / "lua" / "pipelines"),
+            plugins=", ".join(repr(str(d)) for d in (build / "plugins", *plugin_dirs)), runner=str(build / "bin" / "hydro-runner"),
+            providers=providers + ("\n" + more_providers if more_providers else ""), extra=extra))
         command = [*wrap, str(build / "bin" / "hydrod"), "--config", str(self.config), "--admin-key-file", str(self.folder / "admin.key"), *options]
         super().__init__("hydrod", command, self.folder / log, env=env)
+        self.ready = ready
+        if wait:
+            self.attach(wait)
 
+    def attach(self, wait):
+        """Waits for readiness, then takes port and key."""
         def read_port():
-            return int(ready.read_text()) if ready.exists() and ready.read_text().strip() else None
+            return int(self.ready.read_text()) if self.ready.exists() and self.ready.read_text().strip() else None
         self.port = self.wait_for(read_port, wait, "readiness")
         self.key = (self.folder / "admin.key").read_text().strip()
         self.http = Http(self.port, self.key)
@@ -184,11 +191,11 @@ class Daemon(Process):
             if not cursor:
                 return found
 
-    def history(self, point_id, start, end, raw=False, limit=100000):
+    def history(self, point_id, start, end, raw=False, limit=100000, revisions=False):
         """Measurements of a point between two times in ms."""
         rows, cursor = [], None
         while True:
-            path = f"/api/v1/analytics/points/{point_id}/history?from={start}&to={end}&limit={min(limit, 5000)}" + ("&raw=true" if raw else "")
+            path = f"/api/v1/analytics/points/{point_id}/history?from={start}&to={end}&limit={min(limit, 5000)}" + ("&raw=true" if raw else "") + ("&revisions=true" if revisions else "")
             page = self.http.get(path + (f"&cursor={urllib.parse.quote(cursor)}" if cursor else ""))
             rows += page["items"]
             cursor = page.get("next")
@@ -205,17 +212,20 @@ class Daemon(Process):
 
 
 def with_columns(csv, period, join):
+    """The points' CSV with a poll period and a join window for all (None: as it is); http_json has no accounts."""
     import csv as module
     import io
     rows = module.reader(io.StringIO(csv.decode()))
     out = io.StringIO()
     writer = module.writer(out, lineterminator="\n")
     head = next(rows)
-    column = head.index("period")
+    column, provider, account = (head.index(name) for name in ("period", "provider", "account"))
     writer.writerow(head + (["join"] if join else []))
     for row in rows:
         if period:
             row[column] = str(period)
+        if row[provider] == "http_json":
+            row[account] = ""
         writer.writerow(row + ([join] if join else []))
     return out.getvalue().encode()
 
@@ -271,7 +281,7 @@ def lost_of(served, rows, join_ms=30000):
     return lost
 
 
-def count_lost(daemon, served, seconds=20):
+def count_lost(daemon, served, seconds=20, join_ms=30000):
     """(readings served, lost as [(name, metric, ts)]); what is under way gets `seconds` to arrive."""
     points, lost = daemon.points(), []
     readings = sum(max((len(stamps) for stamps in metrics.values()), default=0) for metrics in served.values())
@@ -282,7 +292,7 @@ def count_lost(daemon, served, seconds=20):
             continue
         while True:
             rows = stored_raws(daemon, points[name]["id"], min(stamps) - 60000, max(stamps) + 60000)
-            missing = lost_of(metrics, rows)
+            missing = lost_of(metrics, rows, join_ms)
             if not missing or time.monotonic() > end:
                 break
             time.sleep(0.2)
