@@ -56,12 +56,22 @@ static const struct row rows[] = {
 	{"clock.ahead", TYPE_DURATION, AT(ahead_ms), "5m", 0, 864e5, NULL, "a logger's time further ahead than this is flagged"},
 };
 
-static const struct { const char *path, *doc; } trees[] = {
-	{"plugins.dirs", "list of folders with plugins (.so)"},
-	{"roles", "list of collector, processor, dga, business, analytics; all by default"},
-	{"providers", "name = { plugin, options, isolation, concurrency, rate, timeout }"},
+static const struct { const char *path, *type, *doc; } trees[] = {
+	{"plugins.dirs", "list", "list of folders with plugins (.so)"},
+	{"roles", "list", "list of collector, processor, dga, business, analytics; all by default"},
+	{"providers", "table", "name = { plugin, options, isolation, concurrency, rate, timeout }"},
 };
 static const char *const provider_keys[] = {"plugin", "options", "isolation", "concurrency", "rate", "timeout"};
+/* Beside provider_keys, in the same order. */
+static const struct hd_config_setting provider_settings[] = {
+	{"providers.NAME.plugin", "text", "NAME", NULL, 0, 0, "plugin that the provider is an instance of"},
+	{"providers.NAME.options", "table", "", NULL, 0, 0, "the plugin's own options; `hydro-runner --probe FILE.so` lists them"},
+	{"providers.NAME.isolation", "choice", "none", " none process ", 0, 0, "process: run in a hydro-runner of its own, whose crash harms nothing else"},
+	{"providers.NAME.concurrency", "whole number", "64", NULL, 1, 100000, "requests under way at once, per account"},
+	{"providers.NAME.rate", "number", "0", NULL, 0, 0, "requests a second, per account; 0 = no limit"},
+	{"providers.NAME.timeout", "time", "30s", NULL, 0, 0, "of one request"},
+};
+_Static_assert(HD_ARRAY_LEN(provider_settings) == HD_ARRAY_LEN(provider_keys), "a provider's settings and their keys");
 static const char *const role_names[] = {"collector", "processor", "dga", "business", "analytics"};
 
 static size_t edit_distance(const char *a, const char *b)
@@ -413,11 +423,31 @@ void hd_config_json(const struct hd_config *config, struct hd_buf *ret)
 	hd_buf_add_text(ret, "]}");
 }
 
+bool hd_config_setting_at(size_t index, struct hd_config_setting *ret)
+{
+	static const char *const types[] = {"text", "whole number", "true or false", "time", "size", "choice"};
+	if (index < HD_ARRAY_LEN(rows)) {
+		const struct row *row = &rows[index];
+		bool bounded = row->type == TYPE_INTEGER || row->type == TYPE_DURATION || row->type == TYPE_SIZE;
+		*ret = (struct hd_config_setting){row->path, types[row->type], row->fallback, row->choices, bounded ? row->min : 0, bounded ? row->max : 0, row->doc};
+		return true;
+	}
+	index -= HD_ARRAY_LEN(rows);
+	if (index < HD_ARRAY_LEN(trees)) {
+		*ret = (struct hd_config_setting){trees[index].path, trees[index].type, "", NULL, 0, 0, trees[index].doc};
+		return true;
+	}
+	index -= HD_ARRAY_LEN(trees);
+	if (index >= HD_ARRAY_LEN(provider_settings))
+		return false;
+	*ret = provider_settings[index];
+	return true;
+}
+
 void hd_config_reference(struct hd_buf *ret)
 {
+	struct hd_config_setting setting;
 	hd_buf_add_text(ret, "| setting | default | what it is |\n| --- | --- | --- |\n");
-	for (size_t i = 0; i < HD_ARRAY_LEN(rows); i++)
-		hd_buf_printf(ret, "| `%s` | `%s` | %s |\n", rows[i].path, rows[i].fallback, rows[i].doc);
-	for (size_t i = 0; i < HD_ARRAY_LEN(trees); i++)
-		hd_buf_printf(ret, "| `%s` | | %s |\n", trees[i].path, trees[i].doc);
+	for (size_t i = 0; hd_config_setting_at(i, &setting); i++)
+		hd_buf_printf(ret, setting.fallback[0] ? "| `%s` | `%s` | %s |\n" : "| `%s` | %s | %s |\n", setting.path, setting.fallback, setting.doc);
 }

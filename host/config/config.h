@@ -69,6 +69,18 @@ void hd_config_free(struct hd_config **config);
 void hd_cleanup_config(struct hd_config **config);
 /* The configuration in force as JSON, without provider options (they may hold secrets). */
 void hd_config_json(const struct hd_config *config, struct hd_buf *ret);
+/* A setting as the table that checks it knows it: what references, manual pages and help are made of. All texts static. */
+struct hd_config_setting {
+	const char *path;     /* "listen.port", "providers.NAME.rate" */
+	const char *type;     /* "text", "whole number", "true or false", "time", "size", "choice", "list", "table" */
+	const char *fallback; /* as it would be written; "" = none */
+	const char *choices;  /* " a b "; NULL unless a choice */
+	double min, max;      /* of a number, of a time in ms, of a size in bytes; both 0 = not bounded */
+	const char *doc;
+};
+
+/* The setting of a number from 0 on, in the order of the reference; false past the last one. [any] */
+bool hd_config_setting_at(size_t index, struct hd_config_setting *ret);
 /* The reference of all keys, as Markdown, made from the same table that checks them. */
 void hd_config_reference(struct hd_buf *ret);
 /* From a list of names the one nearest to text by edit distance, if near enough; else NULL. Shared by error texts. */

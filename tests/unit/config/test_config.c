@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static int parse(const char *text, struct hd_config **ret, struct hydro_error *err)
@@ -91,4 +92,23 @@ Test(config, secrets_of_provider_options_are_not_shown)
 	cr_assert_not_null(strstr(hd_buf_text(&text), "http_json"));
 	hd_buf_done(&text);
 	hd_config_free(&config);
+}
+
+Test(config, every_setting_is_in_the_reference_and_its_default_is_taken)
+{
+	struct hd_config_setting setting;
+	struct hd_buf reference = {0};
+	size_t count = 0;
+	hd_config_reference(&reference);
+	for (; hd_config_setting_at(count, &setting); count++) {
+		char cell[96];
+		(void)snprintf(cell, sizeof cell, "| `%s` |", setting.path);
+		cr_assert_not_null(strstr(hd_buf_text(&reference), cell), "%s", setting.path);
+		cr_assert(setting.doc[0] && setting.type[0], "%s", setting.path);
+		char choice[96];
+		(void)snprintf(choice, sizeof choice, " %s ", setting.fallback);
+		cr_assert(!setting.choices || strstr(setting.choices, choice), "%s", setting.path);
+	}
+	cr_assert_gt(count, 30);
+	hd_buf_done(&reference);
 }
