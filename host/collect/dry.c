@@ -11,6 +11,8 @@
 #define SECRET_BYTES_MIN 4u /* shorter ones would blacken the answer */
 #define REQUESTS_SHOWN 64u
 #define WAIT_S 60
+#define LOOK_BACK_PERIODS 3
+#define LOOK_BACK_MIN_MS (15 * 60 * HD_MS_PER_S)
 
 /* Held by the caller and by the poll; the last one frees. */
 struct dry {
@@ -197,6 +199,17 @@ void dry_over(struct poll *poll)
 	dry_finish(dry, HYDRO_OK);
 }
 
+/* What is new since the last poll is mostly nothing: a person wants readings to look at, known ones too. */
+static void look_back(struct poll *poll)
+{
+	struct hd_collect *c = poll->collect;
+	int64_t newest_ms = c->ops.newest(c->ops.arg, poll->index);
+	int64_t back_ms = HD_MAX(LOOK_BACK_PERIODS * c->schedule.entries[poll->index].period_s * HD_MS_PER_S, LOOK_BACK_MIN_MS);
+	if (poll->mode != HYDRO_POLL_HISTORY || newest_ms <= 0)
+		return;
+	poll->from_ms = poll->begin_ms = HD_MAX(HD_MIN(poll->from_ms, newest_ms - back_ms), HD_MAX(poll->point->start_ms, 0));
+}
+
 static void dry_begin(void *arg)
 {
 	struct dry *dry = arg;
@@ -222,6 +235,7 @@ static void dry_begin(void *arg)
 	poll->dry = dry;
 	poll->bits |= POLL_DRY;
 	poll_window(poll);
+	look_back(poll);
 	poll->bits &= ~POLL_SLICED;
 	c->polls++;
 	poll->account->login_at_ms = 0; /* a person asks: no waiting for the next login */

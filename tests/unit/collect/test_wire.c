@@ -193,6 +193,11 @@ Test(wire, answers_become_synced_latest_values_and_a_dry_poll_shows_the_pipeline
 	cr_assert_not_null(json, "%s", text);
 	cr_assert_eq(cJSON_GetArraySize(cJSON_GetObjectItem(json, "readings")), 2, "%s", text);
 	cr_assert(cJSON_IsArray(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "pipeline"), "readings")), "%s", text);
+	/* The point is up to date: known readings are asked for again, so that there is something to look at. */
+	cr_assert_not_null(strstr(text, "\"known\":\"duplicate\""), "%s", text);
+	const char *from = strstr(text, "startTs=");
+	cr_assert_not_null(from, "%s", text);
+	cr_assert_leq(strtoll(from + 8, NULL, 10), hd_pipeline_newest(rig.pipeline, 3) - 3 * 3600 * 1000);
 	cr_assert_not_null(strstr(text, "\"metric\":\"flow\""), "%s", text);
 	cr_assert_null(strstr(text, "session-91"), "%s", text);
 	cr_assert_null(strstr(text, "dev-3-private"), "%s", text);
