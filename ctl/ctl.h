@@ -12,35 +12,58 @@
 #define CTL_EXIT_OK 0
 #define CTL_EXIT_FAILED 1 /* the daemon said no, or could not be reached */
 #define CTL_EXIT_USAGE 2
+#define CTL_NUMBER_TEXT 40u
 
 struct ctl {
 	const char *url;
 	const char *key;
 	bool json; /* print answers as they are */
+	bool tty;  /* standard output is a terminal: fit tables to it */
 	int width; /* of the terminal */
 	bool color;
-	int argc;  /* arguments of the command */
+	int argc; /* arguments of the command */
 	char **argv;
 };
 
 struct ctl_command {
 	const char *name;    /* "points import" */
-	const char *args;    /* "FILE" */
+	const char *args;    /* "FILE"; words in lower case stand as they are, "a|b" */
 	const char *summary; /* one line */
 	const char *options; /* lines "--dry\tprint …", or NULL */
 	int (*run)(struct ctl *ctl);
 };
 
+/* One table each: dispatch, --help, completion and the manual page come from them. */
 extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_command_count;
+extern const char ctl_global_options[];  /* lines as in ctl_command.options */
+extern const char ctl_exit_statuses[];   /* lines "0\tdone" */
 
-/* client.c: one request; *ret owned JSON (NULL when the answer has no body). Prints the problem and returns an exit code. */
+/* main.c: steps through lines "left\tright"; false past the last one. The texts are not ended: use the lengths. */
+struct ctl_line {
+	const char *left, *right;
+	int left_len, right_len;
+};
+bool ctl_next_line(const char **at, struct ctl_line *ret);
+
+/* client.c: one request whatever the answer's status; CTL_EXIT_FAILED (and said why) only without an answer. *ret filled. */
+int ctl_perform(struct ctl *ctl, const char *method, const char *path, const char *content_type, const char *body, size_t body_len, long *ret_status,
+		struct hd_buf *ret);
+/* One request; *ret owned JSON (NULL when the answer has no body). Prints the problem and returns an exit code. */
 int ctl_request(struct ctl *ctl, const char *method, const char *path, const char *content_type, const char *body, size_t body_len, cJSON **ret);
 int ctl_get(struct ctl *ctl, const char *path, cJSON **ret);
+/* Says what a problem+json answer says. */
+void ctl_problem(const char *method, const char *path, long status, const cJSON *answer);
 /* Follows a stream of lines until it ends; `line` false ends it. */
 int ctl_stream(struct ctl *ctl, const char *path, bool (*line)(void *arg, const char *text), void *arg);
 /* Percent-encodes into ret. */
 void ctl_escape(struct hd_buf *ret, const char *text);
+/* Adds "?key=value" or "&key=value" to a path; nothing when value is NULL. */
+void ctl_query(struct hd_buf *path, const char *key, const char *value);
+/* Adds the id of a point given by id or name; says why not and returns an exit code. */
+int ctl_point_id(struct ctl *ctl, const char *point, struct hd_buf *ret);
+/* Reads a file, "-" = standard input; says why not. */
+bool ctl_read_file(const char *path, struct hd_buf *ret);
 
 /* args.c: takes "--name VALUE" or "--name=VALUE" out of the arguments; NULL when absent. */
 const char *ctl_option(struct ctl *ctl, const char *name);
@@ -53,11 +76,21 @@ int ctl_usage(const char *why);
 
 /* table.c: a table of a JSON array of objects. Columns "title=path", path with dots; right-aligned when numeric. */
 void ctl_table(const struct ctl *ctl, const cJSON *rows, const char *const *columns, size_t count);
+/* An object as indented "key  value" lines. */
+void ctl_tree(const cJSON *node, int indent);
 /* The value at a dotted path as text in ret ("" when absent). */
 void ctl_text_at(const cJSON *node, const char *path, struct hd_buf *ret);
+/* The text at a key, or "". */
+const char *ctl_text(const cJSON *node, const char *key);
+/* The number at a key, or 0. */
+double ctl_value(const cJSON *node, const char *key);
+/* Ten digits, without the noise of binary fractions. */
+const char *ctl_number(double value, char ret[CTL_NUMBER_TEXT]);
 void ctl_print_json(const cJSON *node);
 /* The list in an answer: the array itself, or its "items". */
 const cJSON *ctl_items(const cJSON *answer);
+/* GET a list and print it as a table, or as JSON when that is wanted. */
+int ctl_list(struct ctl *ctl, const char *path, const char *const *columns, size_t count);
 
 /* plot.c: values over time in braille dots. */
 void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, const double *values, size_t count);
@@ -87,6 +120,7 @@ int ctl_pipelines_rollback(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_config_reference(struct ctl *ctl);
 int ctl_completion(struct ctl *ctl);
+int ctl_man(struct ctl *ctl);
 int ctl_get_path(struct ctl *ctl);
 
 #endif

@@ -8,36 +8,67 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+const char ctl_global_options[] = "--url URL\twhere hydrod listens; else HYDRO_URL; else http://127.0.0.1:8000\n"
+				  "--key KEY\tAPI key; else HYDRO_API_KEY\n"
+				  "--key-file FILE\tfile with the API key; else HYDRO_API_KEY_FILE\n"
+				  "--json\tprint answers as JSON\n"
+				  "--help\tcommands, or after a command its options\n"
+				  "--version\tthe version";
+const char ctl_exit_statuses[] = "0\tdone\n1\trefused, not reached, or (status) not in order; the reason is on standard error\n2\twrong usage";
+
 const struct ctl_command ctl_commands[] = {
-	{"status", "", "health of the daemon, its journal, history and providers", NULL, ctl_status},
+	{"status", "", "state of the daemon, its journal, history and providers; exit status 1 unless it is ok", NULL, ctl_status},
 	{"providers", "[NAME]", "providers with their state, or one in full", NULL, ctl_providers},
-	{"collect", "PROVIDER | --point ID", "collect now",
-	 "--point ID\tone point instead of all of a provider\n--dry\tprint request, answer, readings and each pipeline step; store nothing", ctl_collect},
-	{"points list", "", "points", "--provider NAME\tof one provider\n--pipeline NAME\tof one pipeline\n--limit N\tat most N (50)", ctl_points_list},
-	{"points show", "ID", "one point in full", NULL, ctl_points_show},
+	{"collect", "PROVIDER | --point POINT", "collect now",
+	 "--point POINT\tone point instead of all of a provider\n--dry\tshow request, answer, readings and each pipeline step; store nothing\n"
+	 "--all\twith --dry: every reading, not the newest three alone",
+	 ctl_collect},
+	{"points list", "", "points", "--provider NAME\tof one provider\n--pipeline NAME\tof one pipeline\n--name TEXT\twhose name begins so\n--limit N\tat most N (50)", ctl_points_list},
+	{"points show", "POINT", "one point in full", NULL, ctl_points_show},
 	{"points create", "FILE", "a point from a JSON file (- = standard input)", NULL, ctl_points_create},
-	{"points set", "ID KEY=VALUE…", "change a point's configuration, live; VALUE is JSON or text; KEY may have dots", NULL, ctl_points_set},
+	{"points set", "POINT KEY=VALUE...", "change a point's configuration, live; VALUE is JSON or text; KEY may have dots", NULL, ctl_points_set},
 	{"points import", "FILE", "points from CSV, with errors per line", "--skip-bad\timport the good lines although others are bad", ctl_points_import},
 	{"accounts list", "", "accounts", NULL, ctl_accounts_list},
 	{"accounts create", "FILE", "an account from a JSON file (- = standard input)", NULL, ctl_accounts_create},
-	{"accounts import", "FILE", "accounts from CSV", "--skip-bad\timport the good lines although others are bad", ctl_accounts_import},
+	{"accounts import", "FILE", "accounts from CSV, with errors per line", "--skip-bad\timport the good lines although others are bad", ctl_accounts_import},
 	{"history", "POINT", "measurements of a point",
-	 "--from TIME\tRFC 3339 (24 h ago)\n--to TIME\tRFC 3339 (now)\n--metric NAME\tone metric\n--limit N\tat most N\n--plot\tdraw it in the terminal", ctl_history},
-	{"aggregates", "POINT", "hours, days or months of a point", "--period hour|day|month\t(day)\n--from TIME\tRFC 3339\n--to TIME\tRFC 3339\n--zone NAME\ttime zone of days", ctl_aggregates},
+	 "--from TIME\tRFC 3339 (24 h ago)\n--to TIME\tRFC 3339, exclusive (now)\n--metric NAME\tone metric\n--limit N\tthe newest N (2000)\n--plot\tdraw it in the terminal", ctl_history},
+	{"aggregates", "POINT", "hours, days or months of a point",
+	 "--period hour|day|month\tlength of a period (day)\n--metric NAME\tone metric\n--from TIME\tRFC 3339 (30 days ago)\n--to TIME\tRFC 3339, exclusive (now)\n--zone NAME\ttime zone of days (the point's)",
+	 ctl_aggregates},
 	{"watch", "POINT", "follow a point's measurements as they become durable", NULL, ctl_watch},
 	{"plugins", "", "plugins found, loaded and refused, with the reason", NULL, ctl_plugins},
-	{"instances", "", "instances of plugins", NULL, ctl_instances},
+	{"instances", "", "instances of plugins with their options", NULL, ctl_instances},
 	{"pipelines list", "", "pipelines with generation and points", NULL, ctl_pipelines_list},
-	{"pipelines check", "FILE", "check a script: syntax, steps, options, selftest", NULL, ctl_pipelines_check},
+	{"pipelines check", "FILE", "check a script: syntax, steps, options, selftest; changes nothing", NULL, ctl_pipelines_check},
 	{"pipelines reload", "", "take all pipelines whose file has changed; a failure keeps what runs", NULL, ctl_pipelines_reload},
 	{"pipelines versions", "NAME", "kept versions of a pipeline", NULL, ctl_pipelines_versions},
-	{"pipelines rollback", "NAME VERSION", "make a kept version live again", NULL, ctl_pipelines_rollback},
-	{"check-config", "FILE", "check a hydro.lua without starting anything", NULL, ctl_check_config},
+	{"pipelines rollback", "NAME [VERSION]", "make a kept version live again; without VERSION the one before", NULL, ctl_pipelines_rollback},
+	{"check-config", "FILE", "check a hydro.lua without a daemon", NULL, ctl_check_config},
 	{"config-reference", "", "all settings of hydro.lua, as Markdown", NULL, ctl_config_reference},
 	{"get", "PATH", "any GET of the API, as JSON", NULL, ctl_get_path},
 	{"completion", "bash", "completion script for the shell", NULL, ctl_completion},
+	{"man", "hydroctl|hydro.lua", "a manual page, as roff", NULL, ctl_man},
 };
 const size_t ctl_command_count = HD_ARRAY_LEN(ctl_commands);
+
+bool ctl_next_line(const char **at, struct ctl_line *ret)
+{
+	const char *p = *at;
+	if (!p || !*p)
+		return false;
+	int whole = (int)strcspn(p, "\n"), left = (int)strcspn(p, "\t\n");
+	*ret = (struct ctl_line){p, p + HD_MIN(left + 1, whole), left, whole - HD_MIN(left + 1, whole)};
+	*at = p + whole + (p[whole] == '\n');
+	return true;
+}
+
+static void print_lines(FILE *out, const char *lines, int width)
+{
+	struct ctl_line line;
+	while (ctl_next_line(&lines, &line))
+		(void)fprintf(out, "  %-*.*s %.*s\n", width, line.left_len, line.left, line.right_len, line.right);
+}
 
 static void help(FILE *out)
 {
@@ -49,23 +80,16 @@ static void help(FILE *out)
 		(void)snprintf(call, sizeof call, "%s %s", ctl_commands[i].name, ctl_commands[i].args);
 		(void)fprintf(out, "  %-34s %s\n", call, ctl_commands[i].summary);
 	}
-	(void)fputs("\n  --url URL        where hydrod listens; else HYDRO_URL; else http://127.0.0.1:8000\n"
-		    "  --key KEY        API key; else HYDRO_API_KEY\n"
-		    "  --key-file FILE  file with the API key; else HYDRO_API_KEY_FILE\n"
-		    "  --json           print answers as JSON\n"
-		    "  COMMAND --help   options of a command\n"
-		    "\nexit status: 0 done, 1 refused or not reached, 2 wrong usage\n",
-		    out);
+	(void)fputs("\n", out);
+	print_lines(out, ctl_global_options, 16);
+	(void)fputs("\nA POINT is given by its id or its name.\n\nexit status:\n", out);
+	print_lines(out, ctl_exit_statuses, 2);
 }
 
 static void command_help(const struct ctl_command *command)
 {
 	(void)printf("usage: hydroctl %s %s\n\n%s\n", command->name, command->args, command->summary);
-	for (const char *p = command->options; p && *p;) {
-		size_t n = strcspn(p, "\n"), tab = strcspn(p, "\t");
-		(void)printf("  %-28.*s %.*s\n", (int)HD_MIN(tab, n), p, tab < n ? (int)(n - tab - 1) : 0, p + HD_MIN(tab + 1, n));
-		p += n + (p[n] == '\n');
-	}
+	print_lines(stdout, command->options, 24);
 }
 
 /* The command whose words are the first arguments; the longest wins. */
@@ -87,17 +111,20 @@ static const struct ctl_command *find_command(int argc, char **argv, int *ret_wo
 	return found;
 }
 
-static char *read_key_file(const char *path)
+/* Wrong on the command line it ends here; from the environment it is said, for not every command needs a key. */
+static char *read_key_file(const char *path, bool given)
 {
 	static char key[512];
 	FILE *file = fopen(path, "re");
-	if (!file || !fgets(key, sizeof key, file)) {
-		(void)fprintf(stderr, "hydroctl: cannot read the key file %s\n", path);
+	bool good = file && fgets(key, sizeof key, file);
+	if (file)
+		(void)fclose(file);
+	if (!good)
+		(void)fprintf(stderr, "hydroctl: cannot read the key file %s%s\n", path, given ? "" : " (HYDRO_API_KEY_FILE)");
+	if (!good && given)
 		exit(CTL_EXIT_USAGE);
-	}
-	(void)fclose(file);
 	key[strcspn(key, "\r\n")] = '\0';
-	return key;
+	return good ? key : NULL;
 }
 
 static void global_options(struct ctl *ctl)
@@ -106,12 +133,15 @@ static void global_options(struct ctl *ctl)
 	ctl->json = ctl_flag(ctl, "--json");
 	ctl->url = url ? url : getenv("HYDRO_URL") ? getenv("HYDRO_URL") : "http://127.0.0.1:8000";
 	ctl->key = key ? key : getenv("HYDRO_API_KEY");
-	if (!file && !ctl->key)
-		file = getenv("HYDRO_API_KEY_FILE");
 	if (file)
-		ctl->key = read_key_file(file);
+		ctl->key = read_key_file(file, true);
+	else if (!ctl->key && getenv("HYDRO_API_KEY_FILE"))
+		ctl->key = read_key_file(getenv("HYDRO_API_KEY_FILE"), false);
+	if (ctl->key && !*ctl->key)
+		ctl->key = NULL;
 	struct winsize size = {0};
-	ctl->color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	ctl->tty = isatty(STDOUT_FILENO);
+	ctl->color = ctl->tty && !getenv("NO_COLOR");
 	ctl->width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 100;
 }
 

@@ -27,6 +27,37 @@ static void set_dot(uint8_t (*cells)[COLUMNS_MAX], int columns, int x, int y)
 		cells[y / 4][x / 2] |= dots[y % 4][x % 2];
 }
 
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Measurements further apart than this are not joined by a line: five usual steps. */
+static double gap_of(const double *times_ms, size_t count)
+{
+	double *steps = calloc(count, sizeof *steps), gap = INFINITY;
+	for (size_t i = 1; steps && i < count; i++)
+		steps[i - 1] = times_ms[i] - times_ms[i - 1];
+	if (steps && count > 1) {
+		qsort(steps, count - 1, sizeof *steps, by_size);
+		gap = 5 * fmax(steps[(count - 1) / 2], 1);
+	}
+	free(steps);
+	return gap;
+}
+
+/* With as many decimals as tell the rows apart. */
+static void print_label(double value, double range)
+{
+	char text[32];
+	int decimals = (int)ceil(-log10(range / ROWS));
+	(void)snprintf(text, sizeof text, "%.*f", HD_MIN(HD_MAX(decimals, 0), 6), value);
+	if (strlen(text) > LABEL - 2)
+		(void)snprintf(text, sizeof text, "%.4g", value);
+	(void)printf("%*s ┤", LABEL - 2, text);
+}
+
 void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, const double *values, size_t count)
 {
 	uint8_t cells[ROWS][COLUMNS_MAX] = {{0}};
@@ -41,11 +72,12 @@ void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, 
 		high = fmax(high, values[i]);
 	}
 	double start = times_ms[0], span = fmax(times_ms[count - 1] - start, 1), range = high > low ? high - low : 1;
+	double gap = gap_of(times_ms, count);
 	int last_x = 0, last_y = 0;
 	for (size_t i = 0; i < count; i++) {
 		int x = (int)((times_ms[i] - start) / span * (columns * 2 - 1));
 		int y = (int)((high - values[i]) / range * (ROWS * 4 - 1));
-		int steps = i ? HD_MAX(abs(x - last_x), abs(y - last_y)) : 0;
+		int steps = i && times_ms[i] - times_ms[i - 1] <= gap ? HD_MAX(abs(x - last_x), abs(y - last_y)) : 0;
 		for (int s = 0; s < steps; s++)
 			set_dot(cells, columns, last_x + (x - last_x) * s / steps, last_y + (y - last_y) * s / steps);
 		set_dot(cells, columns, x, y);
@@ -55,7 +87,7 @@ void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, 
 	(void)printf("%s%s%s  (%zu measurements)\n", ctl->color ? "\033[1m" : "", title, ctl->color ? "\033[0m" : "", count);
 	for (int r = 0; r < ROWS; r++) {
 		if (r == 0 || r == ROWS - 1)
-			(void)printf("%*.4g ┤", LABEL - 2, r == 0 ? high : low);
+			print_label(r == 0 ? high : low, range);
 		else
 			(void)printf("%*s │", LABEL - 2, "");
 		for (int c = 0; c < columns; c++)

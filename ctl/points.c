@@ -5,39 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool read_all(const char *path, struct hd_buf *ret)
-{
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	if (!file) {
-		(void)fprintf(stderr, "hydroctl: cannot open %s\n", path);
-		return false;
-	}
-	char chunk[65536];
-	for (size_t n; (n = fread(chunk, 1, sizeof chunk, file)) > 0;)
-		hd_buf_add(ret, chunk, n);
-	if (file != stdin)
-		(void)fclose(file);
-	return !ret->failed;
-}
-
-static void query_add(struct hd_buf *path, const char *key, const char *value)
-{
-	if (!value)
-		return;
-	hd_buf_add_char(path, memchr(path->data, '?', path->len) ? '&' : '?');
-	hd_buf_printf(path, "%s=", key);
-	ctl_escape(path, value);
-}
-
 int ctl_points_list(struct ctl *ctl)
 {
-	static const char *const columns[] = {"id=id", "name=name", "provider=provider", "pipeline=pipeline", "period (s)=period_s", "active=active"};
+	static const char *const columns[] = {"id=id", "name=name", "provider=provider", "pipeline=pipeline", "period s=period_s", "active=active"};
 	struct hd_buf path = {0};
 	cJSON *answer = NULL;
 	hd_buf_add_text(&path, "/api/v1/points/");
-	query_add(&path, "provider", ctl_option(ctl, "--provider"));
-	query_add(&path, "pipeline", ctl_option(ctl, "--pipeline"));
-	query_add(&path, "limit", ctl_option(ctl, "--limit"));
+	ctl_query(&path, "provider", ctl_option(ctl, "--provider"));
+	ctl_query(&path, "pipeline", ctl_option(ctl, "--pipeline"));
+	ctl_query(&path, "name", ctl_option(ctl, "--name"));
+	const char *limit = ctl_option(ctl, "--limit");
+	ctl_query(&path, "limit", limit ? limit : "50");
 	int code = ctl_no_more(ctl) ? ctl_get(ctl, hd_buf_text(&path), &answer) : CTL_EXIT_USAGE;
 	if (code == CTL_EXIT_OK && ctl->json) {
 		ctl_print_json(answer);
@@ -52,31 +30,39 @@ int ctl_points_list(struct ctl *ctl)
 	return code;
 }
 
-static int show(struct ctl *ctl, const char *method, const char *prefix, const char *id, const char *suffix, const char *type, const struct hd_buf *body)
+/* Sends, and shows the object that comes back. */
+static int show(struct ctl *ctl, const char *method, const char *path, const char *type, const struct hd_buf *body)
+{
+	cJSON *answer = NULL;
+	int code = ctl_request(ctl, method, path, type, body ? body->data : NULL, body ? body->len : 0, &answer);
+	if (code == CTL_EXIT_OK && answer && ctl->json)
+		ctl_print_json(answer);
+	else if (code == CTL_EXIT_OK)
+		ctl_tree(answer, 0);
+	cJSON_Delete(answer);
+	return code;
+}
+
+static int show_point(struct ctl *ctl, const char *method, const char *point, const struct hd_buf *body)
 {
 	struct hd_buf path = {0};
-	cJSON *answer = NULL;
-	hd_buf_add_text(&path, prefix);
-	if (id)
-		ctl_escape(&path, id);
-	hd_buf_add_text(&path, suffix);
-	int code = ctl_request(ctl, method, hd_buf_text(&path), type, body ? body->data : NULL, body ? body->len : 0, &answer);
-	if (code == CTL_EXIT_OK && answer)
-		ctl_print_json(answer);
-	cJSON_Delete(answer);
+	hd_buf_add_text(&path, "/api/v1/points/");
+	int code = ctl_point_id(ctl, point, &path);
+	if (code == CTL_EXIT_OK)
+		code = show(ctl, method, hd_buf_text(&path), body ? "application/json" : NULL, body);
 	hd_buf_done(&path);
 	return code;
 }
 
 int ctl_points_show(struct ctl *ctl)
 {
-	const char *id = ctl_positional(ctl);
-	if (!id)
-		return ctl_usage("which point? Give its id");
-	return ctl_no_more(ctl) ? show(ctl, "GET", "/api/v1/points/", id, "", NULL, NULL) : CTL_EXIT_USAGE;
+	const char *point = ctl_positional(ctl);
+	if (!point)
+		return ctl_usage("which point? Give its id or name");
+	return ctl_no_more(ctl) ? show_point(ctl, "GET", point, NULL) : CTL_EXIT_USAGE;
 }
 
-static int send_file(struct ctl *ctl, const char *path, const char *type)
+static int send_object(struct ctl *ctl, const char *path)
 {
 	const char *file = ctl_positional(ctl);
 	struct hd_buf body = {0};
@@ -84,42 +70,82 @@ static int send_file(struct ctl *ctl, const char *path, const char *type)
 		return ctl_usage("which file? - is standard input");
 	int code = ctl_no_more(ctl) ? CTL_EXIT_OK : CTL_EXIT_USAGE;
 	if (code == CTL_EXIT_OK)
-		code = read_all(file, &body) ? show(ctl, "POST", path, NULL, "", type, &body) : CTL_EXIT_FAILED;
+		code = ctl_read_file(file, &body) ? show(ctl, "POST", path, "application/json", &body) : CTL_EXIT_FAILED;
 	hd_buf_done(&body);
 	return code;
 }
 
 int ctl_points_create(struct ctl *ctl)
 {
-	return send_file(ctl, "/api/v1/points/", "application/json");
+	return send_object(ctl, "/api/v1/points/");
 }
 
 int ctl_accounts_create(struct ctl *ctl)
 {
-	return send_file(ctl, "/api/v1/accounts/", "application/json");
+	return send_object(ctl, "/api/v1/accounts/");
+}
+
+/* What became of the lines; "FILE:LINE: column: why" on standard error for those that did not fit. */
+static void print_report(const cJSON *report, const char *file)
+{
+	const cJSON *row, *errors = cJSON_GetObjectItemCaseSensitive(report, "errors");
+	cJSON_ArrayForEach(row, errors) {
+		const char *column = ctl_text(row, "column");
+		(void)fprintf(stderr, "%s:%.0f: %s%s%s\n", file, ctl_value(row, "line"), column, *column ? ": " : "", ctl_text(row, "detail"));
+	}
+	double failed = ctl_value(report, "failed");
+	if (failed > cJSON_GetArraySize(errors))
+		(void)fprintf(stderr, "%s: and %.0f more lines that do not fit\n", file, failed - cJSON_GetArraySize(errors));
+	(void)printf("%.0f lines: %.0f created, %.0f updated, %.0f do not fit%s\n", ctl_value(report, "lines"), ctl_value(report, "created"), ctl_value(report, "updated"), failed,
+		     cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "applied")) ? "" : "; nothing was imported");
+}
+
+static int import(struct ctl *ctl, const char *path)
+{
+	bool skip_bad = ctl_flag(ctl, "--skip-bad");
+	const char *file = ctl_positional(ctl);
+	struct hd_buf url = {0}, body = {0}, text = {0};
+	long status = 0;
+	if (!file)
+		return ctl_usage("which file? - is standard input");
+	if (!ctl_no_more(ctl))
+		return CTL_EXIT_USAGE;
+	hd_buf_add_text(&url, path);
+	ctl_query(&url, "skip_bad", skip_bad ? "true" : NULL);
+	int code = ctl_read_file(file, &body) ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+	if (code == CTL_EXIT_OK)
+		code = ctl_perform(ctl, "POST", hd_buf_text(&url), "text/csv", body.data ? body.data : "", body.len, &status, &text);
+	cJSON *report = text.len ? cJSON_ParseWithLength(text.data, text.len) : NULL;
+	bool is_report = cJSON_HasObjectItem(report, "lines");
+	if (code == CTL_EXIT_OK && is_report && ctl->json)
+		ctl_print_json(report);
+	else if (code == CTL_EXIT_OK && is_report)
+		print_report(report, file);
+	else if (code == CTL_EXIT_OK)
+		ctl_problem("POST", hd_buf_text(&url), status, report);
+	if (code == CTL_EXIT_OK && (status >= 400 || (!skip_bad && ctl_value(report, "failed") > 0)))
+		code = CTL_EXIT_FAILED;
+	cJSON_Delete(report);
+	hd_buf_done(&url);
+	hd_buf_done(&body);
+	hd_buf_done(&text);
+	return code;
 }
 
 int ctl_points_import(struct ctl *ctl)
 {
-	return send_file(ctl, ctl_flag(ctl, "--skip-bad") ? "/api/v1/points/import?skip_bad=true" : "/api/v1/points/import", "text/csv");
+	return import(ctl, "/api/v1/points/import");
 }
 
 int ctl_accounts_import(struct ctl *ctl)
 {
-	return send_file(ctl, ctl_flag(ctl, "--skip-bad") ? "/api/v1/accounts/import?skip_bad=true" : "/api/v1/accounts/import", "text/csv");
+	return import(ctl, "/api/v1/accounts/import");
 }
 
 int ctl_accounts_list(struct ctl *ctl)
 {
-	static const char *const columns[] = {"id=id", "name=name", "provider=provider"};
-	cJSON *answer = NULL;
-	int code = ctl_no_more(ctl) ? ctl_get(ctl, "/api/v1/accounts/", &answer) : CTL_EXIT_USAGE;
-	if (code == CTL_EXIT_OK && ctl->json)
-		ctl_print_json(answer);
-	else if (code == CTL_EXIT_OK)
-		ctl_table(ctl, ctl_items(answer), columns, HD_ARRAY_LEN(columns));
-	cJSON_Delete(answer);
-	return code;
+	static const char *const columns[] = {"id=id", "name=name", "provider=provider", "options=options"};
+	return ctl_list(ctl, "/api/v1/accounts/?limit=1000", columns, HD_ARRAY_LEN(columns));
 }
 
 /* Puts VALUE (JSON, else text) at the dotted KEY of an object. */
@@ -129,7 +155,7 @@ static bool assign(cJSON *object, char *pair)
 	if (!value)
 		return false;
 	*value++ = '\0';
-	cJSON *node = cJSON_Parse(value);
+	cJSON *node = cJSON_ParseWithOpts(value, NULL, true);
 	if (!node)
 		node = cJSON_CreateString(value);
 	char *save = NULL, *word = strtok_r(pair, ".", &save);
@@ -137,7 +163,10 @@ static bool assign(cJSON *object, char *pair)
 		cJSON *child = cJSON_GetObjectItemCaseSensitive(object, word);
 		object = child ? child : cJSON_AddObjectToObject(object, word);
 	}
-	return word && cJSON_AddItemToObject(object, word, node);
+	if (word && cJSON_AddItemToObject(object, word, node))
+		return true;
+	cJSON_Delete(node);
+	return false;
 }
 
 int ctl_points_set(struct ctl *ctl)
@@ -146,7 +175,7 @@ int ctl_points_set(struct ctl *ctl)
 	cJSON *object = cJSON_CreateObject();
 	if (!id || ctl->argc == 0) {
 		cJSON_Delete(object);
-		return ctl_usage("points set ID KEY=VALUE…");
+		return ctl_usage("points set POINT KEY=VALUE…");
 	}
 	for (int i = 0; i < ctl->argc; i++)
 		if (!assign(object, ctl->argv[i])) {
@@ -155,7 +184,7 @@ int ctl_points_set(struct ctl *ctl)
 		}
 	char *text = cJSON_PrintUnformatted(object);
 	struct hd_buf body = {.data = text, .len = text ? strlen(text) : 0};
-	int code = show(ctl, "PATCH", "/api/v1/points/", id, "", "application/json", &body);
+	int code = show_point(ctl, "PATCH", id, &body);
 	free(text);
 	cJSON_Delete(object);
 	return code;

@@ -1,126 +1,130 @@
 /* SPDX-License-Identifier: MIT */
+/* What the daemon and its parts are doing. */
 #include "ctl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static void print_state(const struct ctl *ctl, const char *state)
+static const char *const provider_columns[] = {"provider=name",       "state=state",           "reachable=reachable",  "points=points",
+					       "good=good_share",     "data age s=newest_data_age_s", "in flight=in_flight", "waiting=waiting",
+					       "open=circuits_open", "polls=counts.polls",    "failed=counts.polls_failed"};
+
+static void print_state(const struct ctl *ctl, const cJSON *health)
 {
+	const char *state = ctl_text(health, "status");
 	const char *color = strcmp(state, "ok") == 0 ? "\033[32m" : strcmp(state, "degraded") == 0 ? "\033[33m" : "\033[31m";
-	(void)printf("state: %s%s%s\n", ctl->color ? color : "", state, ctl->color ? "\033[0m" : "");
+	(void)printf("state: %s%s%s    hydrod %s at %s, %s\n", ctl->color ? color : "", state, ctl->color ? "\033[0m" : "", ctl_text(health, "version"), ctl->url,
+		     ctl_text(health, "time"));
+	const cJSON *reason;
+	cJSON_ArrayForEach(reason, cJSON_GetObjectItemCaseSensitive(health, "reasons"))
+		(void)printf("  %s: %s: %s\n", ctl_text(reason, "status"), ctl_text(reason, "part"), ctl_text(reason, "detail"));
 }
 
-/* Objects as "name.key: value" lines, arrays of texts one a line. */
-static void print_tree(const cJSON *node, const char *prefix)
+/* The value of a metric without labels in Prometheus text; -1 when it is not there. */
+static double metric(const char *text, const char *name)
 {
-	const cJSON *child;
-	cJSON_ArrayForEach(child, node) {
-		char name[160];
-		(void)snprintf(name, sizeof name, "%s%s%s", prefix, *prefix && child->string ? "." : "", child->string ? child->string : "");
-		if ((cJSON_IsObject(child) || cJSON_IsArray(child)) && cJSON_GetArraySize(child)) {
-			print_tree(child, name);
-			continue;
-		}
-		struct hd_buf text = {0};
-		ctl_text_at(child, "", &text);
-		(void)printf("  %-36s %s\n", name, hd_buf_text(&text));
-		hd_buf_done(&text);
-	}
+	size_t len = strlen(name);
+	for (const char *p = text; p && *p; p = strchr(p, '\n'), p += p != NULL)
+		if (strncmp(p, name, len) == 0 && p[len] == ' ')
+			return strtod(p + len, NULL);
+	return -1;
 }
 
+static void print_metric(const char *title, double value, double scale, const char *unit)
+{
+	char number[CTL_NUMBER_TEXT];
+	if (value >= 0)
+		(void)printf("  %-26s %s%s\n", title, ctl_number((double)(long long)(value * scale * 10 + 0.5) / 10, number), unit);
+}
+
+static int print_work(struct ctl *ctl)
+{
+	struct hd_buf text = {0};
+	cJSON *points = NULL, *providers = NULL;
+	long status = 0;
+	int code = ctl_get(ctl, "/api/v1/points/?limit=1", &points);
+	if (code == CTL_EXIT_OK)
+		code = ctl_perform(ctl, "GET", "/metrics", NULL, NULL, 0, &status, &text);
+	if (code == CTL_EXIT_OK)
+		code = ctl_get(ctl, "/providers", &providers);
+	if (code == CTL_EXIT_OK) {
+		const char *metrics = status == 200 ? hd_buf_text(&text) : "";
+		print_metric("points", ctl_value(points, "total"), 1, "");
+		print_metric("measurements made", metric(metrics, "hydro_measurements_total"), 1, "");
+		print_metric("records on disk", metric(metrics, "hydro_journal_synced_lsn"), 1, "");
+		print_metric("journal", metric(metrics, "hydro_journal_bytes"), 1.0 / (1 << 20), " MiB");
+		print_metric("history", metric(metrics, "hydro_history_bytes"), 1.0 / (1 << 20), " MiB");
+		print_metric("answer to visible, p99", metric(metrics, "hydro_freshness_p99_seconds"), 1000, " ms");
+		(void)putchar('\n');
+		ctl_table(ctl, ctl_items(providers), provider_columns, HD_ARRAY_LEN(provider_columns));
+	}
+	cJSON_Delete(points);
+	cJSON_Delete(providers);
+	hd_buf_done(&text);
+	return code;
+}
+
+/* /health needs no key and answers 503 with its reasons when failing; the rest needs a key and is left out without. */
 int ctl_status(struct ctl *ctl)
 {
-	cJSON *health = NULL;
+	struct hd_buf text = {0};
+	long status = 0;
 	if (!ctl_no_more(ctl))
 		return CTL_EXIT_USAGE;
-	int code = ctl_get(ctl, "/health", &health);
+	int code = ctl_perform(ctl, "GET", "/health", NULL, NULL, 0, &status, &text);
 	if (code != CTL_EXIT_OK)
 		return code;
-	const char *state = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(health, "status"));
-	if (ctl->json) {
+	cJSON *health = cJSON_ParseWithLength(hd_buf_text(&text), text.len);
+	const char *state = ctl_text(health, "status");
+	if (!*state) {
+		ctl_problem("GET", "/health", status, health);
+		code = CTL_EXIT_FAILED;
+	} else if (ctl->json) {
 		ctl_print_json(health);
 	} else {
-		print_state(ctl, state ? state : "?");
-		print_tree(health, "");
+		print_state(ctl, health);
+		if (ctl->key)
+			code = print_work(ctl);
 	}
-	code = state && strcmp(state, "ok") == 0 ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+	if (code == CTL_EXIT_OK && strcmp(state, "ok") != 0)
+		code = CTL_EXIT_FAILED;
 	cJSON_Delete(health);
+	hd_buf_done(&text);
 	return code;
 }
 
 int ctl_providers(struct ctl *ctl)
 {
-	static const char *const columns[] = {"provider=name", "state=state", "reachable=reachable", "points=points", "good share=good_share", "newest data (s)=newest_data_age_s",
-					      "in flight=in_flight", "waiting=waiting", "circuits open=circuits_open", "polls=counts.polls", "failed=counts.polls_failed"};
 	const char *name = ctl_positional(ctl);
 	struct hd_buf path = {0};
 	cJSON *answer = NULL;
+	if (!name)
+		return ctl_list(ctl, "/providers", provider_columns, HD_ARRAY_LEN(provider_columns));
 	if (!ctl_no_more(ctl))
 		return CTL_EXIT_USAGE;
-	hd_buf_add_text(&path, name ? "/status/" : "/providers");
-	if (name)
-		ctl_escape(&path, name);
+	hd_buf_add_text(&path, "/status/");
+	ctl_escape(&path, name);
 	int code = ctl_get(ctl, hd_buf_text(&path), &answer);
-	if (code == CTL_EXIT_OK && (ctl->json))
-		ctl_print_json(answer);
-	else if (code == CTL_EXIT_OK && name)
-		print_tree(answer, "");
-	else if (code == CTL_EXIT_OK)
-		ctl_table(ctl, ctl_items(answer), columns, HD_ARRAY_LEN(columns));
-	cJSON_Delete(answer);
-	hd_buf_done(&path);
-	return code;
-}
-
-int ctl_collect(struct ctl *ctl)
-{
-	const char *point = ctl_option(ctl, "--point");
-	bool dry = ctl_flag(ctl, "--dry");
-	const char *provider = point ? NULL : ctl_positional(ctl);
-	struct hd_buf path = {0};
-	cJSON *answer = NULL;
-	if (!point && !provider)
-		return ctl_usage("collect what? PROVIDER or --point ID");
-	if (!point && dry)
-		return ctl_usage("--dry goes with --point");
-	if (!ctl_no_more(ctl))
-		return CTL_EXIT_USAGE;
-	hd_buf_add_text(&path, point ? "/api/v1/points/" : "/collect/");
-	ctl_escape(&path, point ? point : provider);
-	if (point)
-		hd_buf_add_text(&path, dry ? "/collect?dry=true" : "/collect");
-	int code = ctl_request(ctl, "POST", hd_buf_text(&path), NULL, "", 0, &answer);
-	if (code == CTL_EXIT_OK && answer)
-		ctl_print_json(answer);
-	cJSON_Delete(answer);
-	hd_buf_done(&path);
-	return code;
-}
-
-static int print_list(struct ctl *ctl, const char *path, const char *const *columns, size_t count)
-{
-	cJSON *answer = NULL;
-	if (!ctl_no_more(ctl))
-		return CTL_EXIT_USAGE;
-	int code = ctl_get(ctl, path, &answer);
 	if (code == CTL_EXIT_OK && ctl->json)
 		ctl_print_json(answer);
 	else if (code == CTL_EXIT_OK)
-		ctl_table(ctl, ctl_items(answer), columns, count);
+		ctl_tree(answer, 0);
 	cJSON_Delete(answer);
+	hd_buf_done(&path);
 	return code;
 }
 
 int ctl_plugins(struct ctl *ctl)
 {
-	static const char *const columns[] = {"plugin=name", "version=version", "kind=kind", "state=state", "file=path", "why=refusal"};
-	return print_list(ctl, "/admin/v1/plugins/", columns, HD_ARRAY_LEN(columns));
+	static const char *const columns[] = {"plugin=name", "version=version", "kind=kind", "state=state", "instances=instances", "file=path", "why=refusal"};
+	return ctl_list(ctl, "/admin/v1/plugins/", columns, HD_ARRAY_LEN(columns));
 }
 
 int ctl_instances(struct ctl *ctl)
 {
-	static const char *const columns[] = {"instance=name", "plugin=plugin", "version=version", "state=state", "why=error"};
-	return print_list(ctl, "/admin/v1/instances/", columns, HD_ARRAY_LEN(columns));
+	static const char *const columns[] = {"instance=name", "plugin=plugin", "version=version", "isolated=isolated", "options=options"};
+	return ctl_list(ctl, "/admin/v1/instances/", columns, HD_ARRAY_LEN(columns));
 }
 
 int ctl_get_path(struct ctl *ctl)

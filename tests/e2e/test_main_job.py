@@ -142,8 +142,8 @@ def test_the_command_line_shows_what_there_is():
     assert "flow" in history.stdout and len(history.stdout.splitlines()) > 5
     assert "┤" in ctl("history", point["id"], "--metric", "flow", "--plot").stdout
     assert ctl("aggregates", point["id"], "--period", "hour").stdout.count("flow") >= 1
-    dry = json.loads(ctl("collect", "--point", point["id"], "--dry").stdout)
-    assert dry["requests"] and dry["readings"]
+    dry = json.loads(ctl("--json", "collect", "--point", point["id"], "--dry").stdout)
+    assert dry["requests"] and dry["readings"] and dry["pipeline"]["readings"][0]["steps"], dry
     assert "well" in ctl("pipelines", "list").stdout
     assert "twin" in ctl("plugins").stdout
     assert ctl("points", "show", "00000000-0000-4000-8000-000000000000", ok=False).returncode == 1
