@@ -13,6 +13,7 @@
 #include "model/batch.h"
 #include "model/names.h"
 #include "pipeline/latest.h"
+#include "pipeline/scripts.h"
 #include "store/import.h"
 
 struct hd_api;
@@ -60,12 +61,20 @@ struct hd_api_deps {
 	int (*pipelines)(void *arg, struct hd_buf *ret, struct hydro_error *err); /* array */
 	/* `text` is a candidate's source, NULL (len 0): the file as it is on disk. */
 	int (*pipeline_check)(void *arg, const char *name, const char *text, size_t len, struct hd_buf *ret, struct hydro_error *err);
-	int (*pipelines_reload)(void *arg, struct hd_buf *ret, struct hydro_error *err);
+	/* Source, hash, generation and number of the live script (version 0) or a kept one. */
+	int (*pipeline_get)(void *arg, const char *name, uint32_t version, struct hd_buf *ret, char ret_hash[17], struct hydro_error *err);
+	/* The three that change what runs may write an answer with "diagnostics" beside their error; name NULL: all that changed on disk. */
+	int (*pipeline_put)(void *arg, const char *name, const char *text, size_t len, const struct hd_scripts_change *change, struct hd_buf *ret,
+			    struct hydro_error *err);
+	int (*pipeline_reload)(void *arg, const char *name, const struct hd_scripts_change *change, struct hd_buf *ret, struct hydro_error *err);
+	int (*pipeline_rollback)(void *arg, const char *name, uint32_t version, const struct hd_scripts_change *change, struct hd_buf *ret,
+				 struct hydro_error *err);
 	int (*pipeline_versions)(void *arg, const char *name, struct hd_buf *ret, struct hydro_error *err); /* array */
-	int (*pipeline_rollback)(void *arg, const char *name, const char *version, struct hd_buf *ret, struct hydro_error *err);
 	/* A past window of a point through the candidate (as above): what would differ. Stores nothing. */
 	int (*pipeline_dry_run)(void *arg, const char *name, const char *text, size_t len, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret,
 				struct hydro_error *err);
+	/* The readings of a window once more through the live script: what comes out differently is on disk as revisions. */
+	int (*pipeline_reprocess)(void *arg, const char *name, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err);
 	int (*config)(void *arg, struct hd_buf *ret, struct hydro_error *err);
 };
 

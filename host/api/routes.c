@@ -4,10 +4,14 @@
 
 #define JSON_BYTES (256u << 10)
 #define CSV_BYTES (1u << 30)
+#define SCRIPT_BYTES (1u << 20)
 #define ALL_ROLES (HD_ROLES_READ | HD_ROLE_BIT(CLIENT))
 
 #define P_ID {.name = "id", .in = HD_IN_PATH, .type = HD_PARAM_UUID, .doc = "UUID"}
 #define P_NAME {.name = "name", .in = HD_IN_PATH, .type = HD_PARAM_TEXT, .max = 128, .doc = "name of the pipeline"}
+#define P_AUTHOR {.name = "author", .type = HD_PARAM_TEXT, .max = 128, .doc = "who makes the change; default: the key's name"}
+#define P_REASON {.name = "reason", .type = HD_PARAM_TEXT, .max = 500, .doc = "why, kept with the version"}
+#define P_SHARE {.name = "share", .type = HD_PARAM_INT, .min = 0, .max = 100, .default_value = "0", .doc = "percent of the points that get it, a canary; 0: all"}
 #define P_PROVIDER_PATH {.name = "provider", .in = HD_IN_PATH, .type = HD_PARAM_TEXT, .max = 64, .doc = "name of the provider instance"}
 #define P_LIMIT(most, preset) {.name = "limit", .type = HD_PARAM_INT, .min = 1, .max = (most), .default_value = (preset), .doc = "rows of a page at most"}
 #define P_CURSOR {.name = "cursor", .type = HD_PARAM_TEXT, .max = 64, .doc = "`next` of the page before"}
@@ -123,17 +127,36 @@ const struct hd_http_route hd_api_routes[] = {
 	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/reload", .id = "reloadPipelines", .tag = "admin",
 	 .summary = "Compiles, tests and swaps what changed; any failure keeps what runs", .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_BODY_OPTIONAL,
 	 .body_max = 1024, .handle = hd_api_pipelines_reload},
+	{.method = HD_METHOD_GET, .path = "/admin/v1/pipelines/{name}", .id = "getPipeline", .tag = "admin", .summary = "The live script", .roles = HD_ROLES_READ,
+	 .flags = HD_ROUTE_VERSIONED, .answer_schema = "Pipeline", .handle = hd_api_pipeline_get, .params = {P_NAME}},
+	{.method = HD_METHOD_PUT, .path = "/admin/v1/pipelines/{name}", .id = "putPipeline", .tag = "admin",
+	 .summary = "A new script, tested and built for all its points before any of them switches; any failure keeps what runs", .roles = HD_ROLES_WRITE,
+	 .flags = HD_ROUTE_VERSIONED, .body_max = SCRIPT_BYTES, .body_type = "text/plain", .answer_schema = "PipelineChange", .handle = hd_api_pipeline_put,
+	 .params = {P_NAME, P_AUTHOR, P_REASON, P_SHARE}},
+	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/{name}/reload", .id = "reloadPipeline", .tag = "admin",
+	 .summary = "Takes one script from its file; any failure keeps what runs", .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_BODY_OPTIONAL, .body_max = 1024,
+	 .answer_schema = "PipelineChange", .handle = hd_api_pipeline_reload,
+	 .params = {P_NAME, P_AUTHOR, P_REASON, P_SHARE,
+		    {.name = "force", .type = HD_PARAM_BOOL, .default_value = "false", .doc = "also when the text is what runs: builds all points anew"}}},
 	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/{name}/check", .id = "checkPipeline", .tag = "admin",
-	 .summary = "Compiles and tests a candidate, changes nothing", .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_BODY_OPTIONAL, .body_max = 1u << 20,
+	 .summary = "Compiles and tests a candidate, changes nothing", .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_BODY_OPTIONAL, .body_max = SCRIPT_BYTES,
 	 .body_schema = "PipelineSource", .handle = hd_api_pipeline_check, .params = {P_NAME}},
 	{.method = HD_METHOD_GET, .path = "/admin/v1/pipelines/{name}/versions", .id = "listPipelineVersions", .tag = "admin", .summary = "Versions kept",
 	 .roles = HD_ROLES_READ, .handle = hd_api_pipeline_versions, .params = {P_NAME}},
+	{.method = HD_METHOD_GET, .path = "/admin/v1/pipelines/{name}/versions/{version}", .id = "getPipelineVersion", .tag = "admin",
+	 .summary = "The script of a version kept", .roles = HD_ROLES_READ, .flags = HD_ROUTE_VERSIONED, .answer_schema = "Pipeline",
+	 .handle = hd_api_pipeline_version_get,
+	 .params = {P_NAME, {.name = "version", .in = HD_IN_PATH, .type = HD_PARAM_INT, .min = 1, .max = UINT32_MAX, .doc = "its number"}}},
 	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/{name}/rollback", .id = "rollbackPipeline", .tag = "admin", .summary = "Back to a version kept",
-	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_BODY_OPTIONAL, .body_max = 1024, .handle = hd_api_pipeline_rollback,
-	 .params = {P_NAME, {.name = "version", .type = HD_PARAM_TEXT, .max = 64, .doc = "hash of the version; default: the one before"}}},
+	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_BODY_OPTIONAL, .body_max = 1024, .answer_schema = "PipelineChange", .handle = hd_api_pipeline_rollback,
+	 .params = {P_NAME, P_AUTHOR, P_REASON,
+		    {.name = "version", .type = HD_PARAM_INT, .min = 0, .max = UINT32_MAX, .default_value = "0", .doc = "its number; 0: the one before"}}},
 	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/{name}/dry-run", .id = "dryRunPipeline", .tag = "admin",
-	 .summary = "A past window of a point through a candidate: what would differ", .roles = HD_ROLES_WRITE, .body_max = 1u << 20,
+	 .summary = "A past window of a point through a candidate: what would differ", .roles = HD_ROLES_WRITE, .body_max = SCRIPT_BYTES,
 	 .body_schema = "PipelineSource", .handle = hd_api_pipeline_dry_run, .params = {P_NAME}},
+	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/{name}/reprocess", .id = "reprocessPipeline", .tag = "admin",
+	 .summary = "A past window of a point once more through the live script: revisions, nothing is overwritten", .roles = HD_ROLES_WRITE, .body_max = 4096,
+	 .body_schema = "Reprocess", .answer_schema = "Reprocessed", .handle = hd_api_pipeline_reprocess, .params = {P_NAME}},
 	{.method = HD_METHOD_GET, .path = "/admin/v1/config", .id = "config", .tag = "admin", .summary = "Configuration in force, without secrets",
 	 .roles = HD_ROLES_ADMIN, .handle = hd_api_config_get},
 };

@@ -39,7 +39,7 @@ struct hd_schema {
 extern const struct hd_schema *const hd_schemas[];
 extern const size_t hd_schemas_count;
 extern const struct hd_schema hd_schema_point, hd_schema_point_config, hd_schema_account, hd_schema_api_key, hd_schema_readings, hd_schema_reading,
-	hd_schema_pipeline_source;
+	hd_schema_pipeline_source, hd_schema_reprocess;
 
 /*
  * Parses a JSON object (UTF-8, nothing behind it) and checks it against the schema; each misfit is added to the response's

@@ -89,6 +89,46 @@ static const struct hd_schema_field source_fields[] = {
 };
 SCHEMA(hd_schema_pipeline_source, "PipelineSource", "A pipeline to be tried.", source_fields);
 
+static const struct hd_schema_field reprocess_fields[] = {
+	{"point", U, REQ, 0, 0, NULL, "the point; its pipeline is the one named"},
+	{"from", W, REQ, 0, 0, NULL, "start of the window"},
+	{"to", W, REQ, 0, 0, NULL, "end of the window (exclusive)"},
+};
+SCHEMA(hd_schema_reprocess, "Reprocess", "A window to be run again.", reprocess_fields);
+
+static const struct hd_schema_field pipeline_fields[] = {
+	{"name", T, REQ, 0, 0, NULL, "of the pipeline"},
+	{"hash", T, REQ, 0, 0, NULL, "of the script and what it uses; the ETag"},
+	{"generation", T, REQ, 0, 0, NULL, "name@hash, as measurements carry it"},
+	{"version", I, REQ, 0, 0, NULL, "number of the kept version; 0: not kept"},
+	{"source", T, REQ, 0, 0, NULL, "the script's Lua text"},
+};
+SCHEMA_OWN(schema_pipeline, "Pipeline", "A pipeline's script.", pipeline_fields);
+
+static const struct hd_schema_field change_fields[] = {
+	{"pipeline", T, REQ, 0, 0, NULL, "name"},
+	{"result", T, REQ, 0, 0, NULL, "live, canary or unchanged"},
+	{"generation", T, 0, 0, 0, NULL, "name@hash"},
+	{"hash", T, 0, 0, 0, NULL, "the new ETag"},
+	{"version", I, 0, 0, 0, NULL, "number of the kept version"},
+	{"points", I, REQ, 0, 0, NULL, "points rebuilt"},
+	{"build_ms", N, REQ, 0, 0, NULL, "time to build them; what ran before ran on"},
+	{"in", I, REQ, 0, 0, NULL, "readings taken across the swap"},
+	{"out", I, REQ, 0, 0, NULL, "measurements made of them"},
+	{"lost", I, REQ, 0, 0, NULL, "0"},
+	{"worst_pause_ms", N, REQ, 0, 0, NULL, "of one worker"},
+	{"states_kept", I, REQ, 0, 0, NULL, "steps of points that go on with their state"},
+	{"states_reset", I, REQ, 0, 0, NULL, "steps of points that begin anew"},
+	{"written", B, REQ, 0, 0, NULL, "into the folder of scripts"},
+};
+SCHEMA_OWN(schema_pipeline_change, "PipelineChange", "What became of a change.", change_fields);
+
+static const struct hd_schema_field reprocessed_fields[] = {
+	{"readings", I, REQ, 0, 0, NULL, "run again"},
+	{"revisions", I, REQ, 0, 0, NULL, "of them came out differently: their revisions are on disk"},
+};
+SCHEMA_OWN(schema_reprocessed, "Reprocessed", "What came of a window run again.", reprocessed_fields);
+
 static const struct hd_schema_field value_fields[] = {
 	{"value", N, REQ | NUL, 0, 0, NULL, "in the metric's unit"},
 	{"unit", T, REQ, 0, 0, NULL, "l/s, m, m3, …"},
@@ -193,7 +233,7 @@ SCHEMA_OWN(schema_problem, "Problem", "An error (RFC 9457).", problem_fields);
 
 const struct hd_schema *const hd_schemas[] = {
 	&hd_schema_point, &hd_schema_point_config, &hd_schema_account, &hd_schema_api_key, &hd_schema_reading, &hd_schema_readings, &schema_accepted,
-	&hd_schema_pipeline_source, &schema_value, &schema_flag, &schema_measurement, &schema_history, &schema_aggregate, &schema_aggregates, &schema_health,
+	&hd_schema_pipeline_source, &hd_schema_reprocess, &schema_pipeline, &schema_pipeline_change, &schema_reprocessed, &schema_value, &schema_flag, &schema_measurement, &schema_history, &schema_aggregate, &schema_aggregates, &schema_health,
 	&schema_import, &schema_collected, &schema_points, &schema_accounts, &schema_problem,
 };
 const size_t hd_schemas_count = HD_ARRAY_LEN(hd_schemas);

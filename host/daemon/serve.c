@@ -40,25 +40,31 @@ static int pipeline_check(void *arg, const char *name, const char *text, size_t 
 	return rc == HYDRO_E_CONFIG && ret->len ? HYDRO_OK : rc;
 }
 
-static int pipelines_reload(void *arg, struct hd_buf *ret, struct hydro_error *err)
+static int pipeline_get(void *arg, const char *name, uint32_t version, struct hd_buf *ret, char ret_hash[17], struct hydro_error *err)
 {
-	struct hd_scripts_change change = {.author = "api"};
-	return hd_scripts_reload(daemon_of(arg)->scripts, NULL, &change, ret, err);
+	return hd_scripts_show(daemon_of(arg)->scripts, name, version, ret, ret_hash, err);
+}
+
+static int pipeline_put(void *arg, const char *name, const char *text, size_t len, const struct hd_scripts_change *change, struct hd_buf *ret,
+			struct hydro_error *err)
+{
+	return hd_scripts_put(daemon_of(arg)->scripts, name, text, len, change, ret, err);
+}
+
+static int pipeline_reload(void *arg, const char *name, const struct hd_scripts_change *change, struct hd_buf *ret, struct hydro_error *err)
+{
+	return hd_scripts_reload(daemon_of(arg)->scripts, name, change, ret, err);
+}
+
+static int pipeline_rollback(void *arg, const char *name, uint32_t version, const struct hd_scripts_change *change, struct hd_buf *ret,
+			     struct hydro_error *err)
+{
+	return hd_scripts_rollback(daemon_of(arg)->scripts, name, version, change, ret, err);
 }
 
 static int pipeline_versions(void *arg, const char *name, struct hd_buf *ret, struct hydro_error *err)
 {
 	return hd_scripts_versions(daemon_of(arg)->scripts, name, ret, err);
-}
-
-static int pipeline_rollback(void *arg, const char *name, const char *version, struct hd_buf *ret, struct hydro_error *err)
-{
-	struct hd_scripts_change change = {.author = "api", .reason = "rollback"};
-	char *end = NULL;
-	unsigned long number = version && *version ? strtoul(version, &end, 10) : 0;
-	if ((end && *end) || number > UINT32_MAX)
-		return hd_error_set(err, HYDRO_E_INVALID, "version: a number expected, got \"%.40s\"", version);
-	return hd_scripts_rollback(daemon_of(arg)->scripts, name, (uint32_t)number, &change, ret, err);
 }
 
 /* What the parts say, and the instances that did not start. */
@@ -154,7 +160,9 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 	deps.ready = ready;
 	deps.pipelines = pipelines;
 	deps.pipeline_check = pipeline_check;
-	deps.pipelines_reload = pipelines_reload;
+	deps.pipeline_get = pipeline_get;
+	deps.pipeline_put = pipeline_put;
+	deps.pipeline_reload = pipeline_reload;
 	deps.pipeline_versions = pipeline_versions;
 	deps.pipeline_rollback = pipeline_rollback;
 	rc = hd_api_new(&deps, &a->api, err);

@@ -254,3 +254,28 @@ int hd_scripts_text(struct hd_scripts *s, const char *name, uint32_t version, st
 	(void)pthread_mutex_unlock(&s->lock);
 	return rc;
 }
+
+int hd_scripts_show(struct hd_scripts *s, const char *name, uint32_t version, struct hd_buf *ret_json, char ret_hash[17], struct hydro_error *err)
+{
+	struct hd_buf text = {0};
+	char hash[17];
+	int rc = hd_scripts_text(s, name, version, &text, hash, err);
+	if (rc == HYDRO_OK && !version) {
+		(void)pthread_mutex_lock(&s->lock);
+		const struct hd_scripts_entry *entry = hd_scripts_find(s, name);
+		version = entry ? entry->version : 0;
+		(void)pthread_mutex_unlock(&s->lock);
+	}
+	if (rc == HYDRO_OK) {
+		hd_buf_add_text(ret_json, "{\"name\":");
+		hd_buf_add_json(ret_json, name, strlen(name));
+		hd_buf_printf(ret_json, ",\"hash\":\"%s\",\"generation\":\"%s@%.8s\",\"version\":%u,\"source\":", hash, name, hash, version);
+		hd_buf_add_json(ret_json, text.data ? text.data : "", text.len);
+		hd_buf_add_char(ret_json, '}');
+		(void)memcpy(ret_hash, hash, sizeof hash);
+	}
+	if (rc == HYDRO_OK && ret_json->failed)
+		rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory for the text of '%s'", name);
+	hd_buf_done(&text);
+	return rc;
+}

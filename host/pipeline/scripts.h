@@ -104,6 +104,9 @@ int hd_scripts_versions(struct hd_scripts *scripts, const char *name, struct hd_
 /* Text and hash of the live script (version 0) or of a kept version. HYDRO_E_NOTFOUND. */
 int hd_scripts_text(struct hd_scripts *scripts, const char *name, uint32_t version, struct hd_buf *ret_text, char ret_hash[17],
 		    struct hydro_error *err);
+/* {"name","hash","generation","version","source"} of the live script (version 0) or of a kept version. HYDRO_E_NOTFOUND. */
+int hd_scripts_show(struct hd_scripts *scripts, const char *name, uint32_t version, struct hd_buf *ret_json, char ret_hash[17],
+		    struct hydro_error *err);
 /*
  * Builds a candidate (text NULL: the live script) for a point, for hd_pipeline_dry_run: `use(arg, spec, script)` is called
  * while both live. HYDRO_E_CONFIG, HYDRO_E_NOTFOUND; otherwise what `use` returned.

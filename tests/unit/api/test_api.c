@@ -221,9 +221,56 @@ Test(api, pipelines_answer_with_their_own_errors)
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/check", w.admin, NULL, 200, "\"candidate\":false");
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/check", w.admin, "{\"source\":\"return 1\"}", 200, "\"candidate\":true");
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/check", w.admin, "{\"source\":\"oops\"}", 422, "well.lua:1: oops");
-	api_expect(&w, "POST", "/admin/v1/pipelines/reload", w.admin, NULL, 501, "without that part");
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/dry-run", w.admin, "{}", 501, "without that part");
 	api_expect(&w, "GET", "/status/twin", w.analyst, NULL, 200, "reachable");
 	api_expect(&w, "GET", "/status/ghost", w.analyst, NULL, 404, "ghost");
 	api_expect(&w, "GET", "/providers", w.analyst, NULL, 200, "{\"items\":[{\"name\":\"twin\"}]}");
+	api_world_end(&w);
+}
+
+static void put(struct api_world *w, const char *target, const char *headers, const char *text, long status, const char *contains)
+{
+	char all[512];
+	(void)snprintf(all, sizeof all, "%s\nContent-Type: text/plain; charset=utf-8%s", w->admin, headers);
+	api_expect(w, "PUT", target, all, text, status, contains);
+}
+
+Test(api, a_pipeline_is_read_written_reloaded_and_rolled_back)
+{
+	struct api_world w;
+	api_world_begin(&w);
+	struct fetch answer = fetch(w.port, "GET", "/admin/v1/pipelines/well", w.analyst, NULL);
+	cr_assert_eq(answer.status, 200);
+	cr_assert_not_null(strstr(hd_buf_text(&answer.headers), "\"0011223344556600\""), "%s", hd_buf_text(&answer.headers));
+	fetch_done(&answer);
+	api_expect(&w, "GET", "/admin/v1/pipelines/ghost", w.analyst, NULL, 404, "ghost");
+	api_expect(&w, "GET", "/admin/v1/pipelines/well/versions/7", w.analyst, NULL, 200, "\"version\":7");
+	put(&w, "/admin/v1/pipelines/well", "", "return 1", 200, "{\"bytes\":8,\"author\":\"admin\",\"reason\":\"\",\"share\":0}");
+	put(&w, "/admin/v1/pipelines/well?author=ana&reason=new%20meter&share=10", "\nIf-Match: \"0011223344556600\"", "return 1", 200,
+	    "\"author\":\"ana\",\"reason\":\"new meter\",\"share\":10");
+	put(&w, "/admin/v1/pipelines/well", "\nIf-Match: \"ff\"", "return 1", 412, "not at ff");
+	put(&w, "/admin/v1/pipelines/well", "\nIf-Match: W/\"ff\"", "return 1", 400, "If-Match");
+	put(&w, "/admin/v1/pipelines/well?share=101", "", "return 1", 400, "share");
+	put(&w, "/admin/v1/pipelines/well", "", "oops", 422, "{\"field\":\"well.lua:3:9\",\"detail\":\"no step `rnge` (range)\"}");
+	api_expect(&w, "PUT", "/admin/v1/pipelines/well", w.admin, "{}", 415, "text/plain");
+	api_expect(&w, "PUT", "/admin/v1/pipelines/well", w.analyst, "{}", 403, "analyst");
+	api_expect(&w, "POST", "/admin/v1/pipelines/reload", w.admin, NULL, 200, "\"pipeline\":\"all\"");
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/reload?share=5&force=true", w.admin, NULL, 200, "{\"pipeline\":\"well\",\"share\":5,\"force\":1}");
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/rollback?version=3&reason=worse", w.admin, NULL, 200, "{\"version\":3,\"reason\":\"worse\"}");
+	api_world_end(&w);
+}
+
+Test(api, a_window_to_run_again_needs_a_point_and_two_times)
+{
+	struct api_world w;
+	char path[96], body[256];
+	api_world_begin(&w);
+	api_make_point(&w, "Well 1", path);
+	const char *id = strrchr(path, '/') + 1;
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"from\":\"2026-01-01T00:00:00Z\",\"to\":\"2026-01-01T01:00:00Z\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, body, 200, "\"minutes\":60");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"from\":\"2026-01-01T00:00:00Z\",\"to\":\"2026-01-01T00:00:00Z\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, body, 400, "window");
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, "{\"from\":\"2026-01-01T00:00:00Z\",\"to\":\"2026-01-01T00:00:00Z\"}", 400, "point");
 	api_world_end(&w);
 }

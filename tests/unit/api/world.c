@@ -114,6 +114,52 @@ static int fake_check(void *arg, const char *name, const char *text, size_t len,
 	return HYDRO_OK;
 }
 
+static int fake_get(void *arg, const char *name, uint32_t version, struct hd_buf *ret, char ret_hash[17], struct hydro_error *err)
+{
+	(void)arg;
+	if (strcmp(name, "well") != 0)
+		return hd_error_set(err, HYDRO_E_NOTFOUND, "there is no pipeline '%s'", name);
+	(void)snprintf(ret_hash, 17, "00112233445566%02u", version);
+	hd_buf_printf(ret, "{\"name\":\"%s\",\"version\":%u}", name, version);
+	return HYDRO_OK;
+}
+
+static int fake_put(void *arg, const char *name, const char *text, size_t len, const struct hd_scripts_change *change, struct hd_buf *ret,
+		    struct hydro_error *err)
+{
+	(void)arg;
+	if (change->if_hash && strcmp(change->if_hash, "0011223344556600") != 0)
+		return hd_error_set(err, HYDRO_E_STALE, "not at %s", change->if_hash);
+	if (len == 4 && memcmp(text, "oops", 4) == 0) {
+		hd_buf_printf(ret, "{\"result\":\"refused\",\"diagnostics\":[{\"file\":\"%s.lua\",\"line\":3,\"column\":9,\"message\":\"no step `rnge`\",\"hint\":\"range\"}]}",
+			      name);
+		return hd_error_set(err, HYDRO_E_CONFIG, "it is wrong");
+	}
+	hd_buf_printf(ret, "{\"bytes\":%zu,\"author\":\"%s\",\"reason\":\"%s\",\"share\":%u}", len, change->author, change->reason, change->share);
+	return HYDRO_OK;
+}
+
+static int fake_reload(void *arg, const char *name, const struct hd_scripts_change *change, struct hd_buf *ret, struct hydro_error *err)
+{
+	(void)arg, (void)err;
+	hd_buf_printf(ret, "{\"pipeline\":\"%s\",\"share\":%u,\"force\":%d}", name ? name : "all", change->share, change->force);
+	return HYDRO_OK;
+}
+
+static int fake_rollback(void *arg, const char *name, uint32_t version, const struct hd_scripts_change *change, struct hd_buf *ret, struct hydro_error *err)
+{
+	(void)arg, (void)err, (void)name;
+	hd_buf_printf(ret, "{\"version\":%u,\"reason\":\"%s\"}", version, change->reason);
+	return HYDRO_OK;
+}
+
+static int fake_reprocess(void *arg, const char *name, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err)
+{
+	(void)arg, (void)err, (void)name;
+	hd_buf_printf(ret, "{\"point\":%u,\"minutes\":%lld}", point, (long long)(to_ms - from_ms) / 60000);
+	return HYDRO_OK;
+}
+
 static void make_key(struct api_world *w, const char *name, uint32_t role, char *ret)
 {
 	char key[HD_AUTH_KEY_BYTES];
@@ -138,7 +184,9 @@ void api_world_begin(struct api_world *w)
 	struct hd_api_deps deps = {.version = "0.1.0-test", .store = w->store.store, .auth = w->auth, .points = w->points, .names = w->names,
 				   .checks = store_world_checks, .arg = w, .health = fake_health, .ready = fake_ready, .providers = fake_providers,
 				   .provider_status = fake_status, .collect_provider = fake_collect, .account_changed = fake_account_changed, .feed = fake_feed,
-				   .history = fake_history, .aggregates = fake_aggregates, .latest = fake_latest, .pipelines = fake_list, .pipeline_check = fake_check};
+				   .history = fake_history, .aggregates = fake_aggregates, .latest = fake_latest, .pipelines = fake_list, .pipeline_check = fake_check,
+				   .pipeline_get = fake_get, .pipeline_put = fake_put, .pipeline_reload = fake_reload, .pipeline_rollback = fake_rollback,
+				   .pipeline_reprocess = fake_reprocess};
 	cr_assert_eq(hd_api_new(&deps, &w->api, err), HYDRO_OK);
 	hd_api_serve(w->api, &config);
 	cr_assert_eq(hd_http_start(&config, &w->http, err), HYDRO_OK, "%s", err->text);
