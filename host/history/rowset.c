@@ -66,6 +66,12 @@ bool rowset_borrow(struct rowset *set, const struct hd_sample *sample)
 	return true;
 }
 
+/* Empty arrays may be NULL. */
+static void *copy(void *to, const void *from, size_t bytes)
+{
+	return bytes ? memcpy(to, from, bytes) : to;
+}
+
 bool rowset_add(struct rowset *set, const struct hd_sample *sample)
 {
 	size_t raws = sample->raw_count * sizeof(struct hd_value), values = sample->value_count * sizeof(struct hd_value);
@@ -74,9 +80,9 @@ bool rowset_add(struct rowset *set, const struct hd_sample *sample)
 	if (!memory || !rowset_borrow(set, sample))
 		return false;
 	struct hd_sample *row = &set->rows[set->count - 1];
-	row->raws = memcpy(memory, sample->raws, raws);
-	row->values = memcpy(memory + raws, sample->values, values);
-	row->flags = memcpy(memory + raws + values, sample->flags, flags);
+	row->raws = copy(memory, sample->raws, raws);
+	row->values = copy(memory + raws, sample->values, values);
+	row->flags = copy(memory + raws + values, sample->flags, flags);
 	return true;
 }
 

@@ -27,6 +27,7 @@ _Noreturn void check_skipped(const char *fmt, ...) __attribute__((format(printf,
 	__attribute__((constructor)) static void suite_##_##name_##_add(void) { check_add(&suite_##_##name_##_test); } \
 	static void suite_##_##name_##_run(void)
 
+#pragma GCC diagnostic ignored "-Wformat-zero-length" /* an assertion without a message */
 #define CHECK_(cond, ...) ((cond) ? (void)0 : check_failed(__FILE__, __LINE__, #cond, "" __VA_ARGS__))
 #define cr_assert(cond, ...) CHECK_(cond, __VA_ARGS__)
 #define cr_assert_not(cond, ...) CHECK_(!(cond), __VA_ARGS__)
