@@ -172,13 +172,17 @@ static void run_reading(struct dry *d, const struct hd_point_block *block, const
 	hd_buf_printf(d->json, ",\"unprocessed\":%s}", run->rows[0].bits & HD_ROW_UNPROCESSED ? "true" : "false");
 }
 
-/* Copies of state and numbers, so that the live ones do not move. */
+/*
+ * Copies of state and numbers, so that the live ones do not move. Readings that are known already run through a state of
+ * their own, as late data does: to the present one a counter would seem to go back.
+ */
 static int run_readings(struct dry *d, struct hd_point_block *block)
 {
 	const struct hd_shape *shape = d->candidate ? d->candidate->shape : block->shape;
 	if (!shape)
 		return hd_error_set(d->err, HYDRO_E_NOTFOUND, "point number %u has no plan", d->point);
-	uint8_t *state = aligned_alloc(64, (shape->state_bytes + 64u) & ~63u);
+	size_t state_bytes = (shape->state_bytes + 64u) & ~(size_t)63u;
+	uint8_t *state = aligned_alloc(64, 2 * state_bytes), *past = state + state_bytes;
 	if (!state)
 		return hd_error_set(d->err, HYDRO_E_NOMEM, "no memory for a dry run");
 	hd_shape_state_init(shape, state);
@@ -191,10 +195,13 @@ static int run_readings(struct dry *d, struct hd_point_block *block)
 	run->trace_arg = d;
 	hd_buf_printf(d->json, "{\"point\":%u,\"readings\":[", d->point);
 	const struct hd_intake *in = d->worker->intake;
+	if (in->count)
+		hd_redo_prepare(shape, state, past, in->readings[0].ts_ms);
 	for (uint32_t i = 0; i < in->count; i++) {
+		bool known = block->newest_ms && in->readings[i].ts_ms <= block->newest_ms;
 		if (i)
 			hd_buf_add_char(d->json, ',');
-		run_reading(d, block, shape, d->candidate ? d->candidate->params : hd_block_params(block), state, &in->readings[i],
+		run_reading(d, block, shape, d->candidate ? d->candidate->params : hd_block_params(block), known ? past : state, &in->readings[i],
 			    in->raws + in->readings[i].first);
 	}
 	hd_buf_add_text(d->json, "]}");

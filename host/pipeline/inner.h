@@ -211,6 +211,8 @@ bool hd_worker_is_synced(const struct hd_worker *w, uint64_t seq);
 
 /* execute.c */
 void hd_worker_execute(struct hd_worker *w);
+/* A state in `scratch` for readings from first_ts on that have been through already; `live` is the present state of the shape. */
+void hd_redo_prepare(const struct hd_shape *shape, const uint8_t *live, uint8_t *scratch, int64_t first_ts);
 void hd_undo_keep(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t ts_ms);
 int hd_worker_lua(struct hd_run *run, const struct hd_step *step, struct hd_row *row, uint32_t i);
 

@@ -100,8 +100,9 @@ static int load_past(struct hd_worker *w, const struct hd_redo *redo, int64_t to
 /* ---- the run ---- */
 
 /* What a counter must know before it sees old readings again: the units carried at that time, and an event confirmed since. */
-static void prepare_counters(const struct hd_shape *shape, const uint8_t *live, uint8_t *scratch, int64_t first_ts)
+void hd_redo_prepare(const struct hd_shape *shape, const uint8_t *live, uint8_t *scratch, int64_t first_ts)
 {
+	hd_shape_state_init(shape, scratch);
 	for (uint32_t i = 0; i < shape->step_count; i++) {
 		if (shape->steps[i].kind->run != hd_step_counter.run)
 			continue;
@@ -231,8 +232,7 @@ static int redo_one(struct hd_worker *w, struct hd_point_block *block, const str
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to run late data");
 	int rc = load_past(w, redo, block->newest_ms, &past, err);
 	if (rc == HYDRO_OK && past.count) {
-		hd_shape_state_init(block->shape, state);
-		prepare_counters(block->shape, hd_block_state(block), state, past.rows[0]->ts_ms);
+		hd_redo_prepare(block->shape, hd_block_state(block), state, past.rows[0]->ts_ms);
 		rc = run_past(w, block, redo, &past, state, err);
 	}
 	if (rc == HYDRO_OK && past.count && past.rows[past.count - 1]->ts_ms == block->newest_ms) {

@@ -198,3 +198,30 @@ Test(plan, a_dry_run_shows_each_step_and_stores_nothing)
 	hd_spec_done(&spec);
 	rig_close(&rig);
 }
+
+Test(plan, known_readings_in_a_dry_run_come_to_what_they_came_to_before)
+{
+	struct rig rig;
+	rig_open(&rig, 1, "well", NULL);
+	struct hd_spec spec = {0};
+	rig_well(&spec);
+	(void)rig_plan(&rig, &spec, 1);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(rig_feed1(&rig, 0, RIG_T0 + i * RIG_HOUR, HD_METRIC_PULSES, 1000 + 100 * i), HYDRO_OK);
+	rig_settle(&rig, 0);
+	/* To the present state, at 1200, the first would be a counter that went back. */
+	hydro_raw raws[] = {{RIG_T0 + RIG_HOUR, 1100, HD_METRIC_PULSES, 0},
+			    {RIG_T0 + 2 * RIG_HOUR, 1200, HD_METRIC_PULSES, 0},
+			    {RIG_T0 + 3 * RIG_HOUR, 1300, HD_METRIC_PULSES, 0}};
+	struct hydro_error err = {.struct_size = sizeof err};
+	struct hd_buf json = {0};
+	cr_assert_eq(hd_pipeline_dry_run(rig.pipeline, 0, raws, 3, NULL, NULL, &json, &err), HYDRO_OK);
+	for (int i = 0; i < 3; i++) {
+		char want[64];
+		(void)snprintf(want, sizeof want, "\"sets\":{\"total\":%d},\"flags\":[]", 1110 + 10 * i);
+		cr_assert_not_null(strstr(hd_buf_text(&json), want), "%s", hd_buf_text(&json));
+	}
+	hd_buf_done(&json);
+	hd_spec_done(&spec);
+	rig_close(&rig);
+}
