@@ -150,7 +150,8 @@ void poll_window(struct poll *poll)
 	int64_t newest_ms = c->ops.newest(c->ops.arg, poll->index);
 	poll->mode = HYDRO_POLL_LATEST;
 	poll->from_ms = poll->begin_ms = poll->to_ms = poll->end_ms = 0;
-	if (!(provider_of(poll->account)->config.ops->capabilities & HYDRO_PROVIDER_HISTORY))
+	const struct provider *provider = provider_of(poll->account);
+	if (provider->latest_only || !(provider->config.ops->capabilities & HYDRO_PROVIDER_HISTORY))
 		return;
 	int64_t from_ms = newest_ms + 1;
 	if (newest_ms <= 0) {
@@ -170,13 +171,13 @@ void poll_window(struct poll *poll)
 	}
 	from_ms = HD_MAX(from_ms, HD_MAX(poll->point->start_ms, now_ms - c->config.history_ms));
 	if (from_ms > now_ms)
-		return; /* the logger's clock is ahead of ours: its newest value tells */
+		return; /* the newest reading is ahead of our clock, which went back: the newest value tells */
 	poll->mode = HYDRO_POLL_HISTORY;
 	poll->from_ms = poll->begin_ms = from_ms;
-	poll->to_ms = poll->end_ms = now_ms;
+	poll->to_ms = poll->end_ms = now_ms + c->config.ahead_ms;
 	if (gap) {
 		poll->bits |= POLL_SLICED;
-		poll->to_ms = HD_MIN(now_ms, from_ms + c->config.slice_ms - 1);
+		poll->to_ms = HD_MIN(poll->end_ms, from_ms + c->config.slice_ms - 1);
 	}
 }
 

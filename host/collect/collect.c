@@ -218,6 +218,8 @@ static void config_defaults(struct hd_collect_config *config)
 	DEFAULT(slice_ms, HD_COLLECT_SLICE_MS);
 	DEFAULT(history_ms, HD_COLLECT_HISTORY_MS);
 	DEFAULT(first_window_ms, HD_COLLECT_FIRST_WINDOW_MS);
+	DEFAULT(ahead_ms, HD_COLLECT_AHEAD_MS);
+	config->ahead_ms = HD_MAX(config->ahead_ms, 0);
 	DEFAULT(overlap_ms, HD_COLLECT_OVERLAP_MS);
 	config->overlap_ms = HD_MAX(config->overlap_ms, 0);
 	DEFAULT(overlap_every_ms, HD_MAX(config->overlap_ms, 1));

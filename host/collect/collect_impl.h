@@ -226,6 +226,7 @@ struct provider {
 	uint32_t failure_count;
 	struct failure_note failures[HEALTH_FAILURES];
 	struct stream *stream;
+	bool latest_only;           /* its instance has no history, whatever its plugin can */
 	uint32_t sweep_next, sweep_end; /* collect now, in slices */
 };
 

@@ -59,7 +59,7 @@ void health_poll(struct hd_collect *c, struct poll *poll, bool good)
 		provider->newest_ms = HD_MAX(provider->newest_ms, poll->newest_ms);
 	int64_t period_ms = c->schedule.entries[poll->index].period_s * HD_MS_PER_S;
 	provider->counters.gaps +=
-		poll->raws_total > 0 && poll->mode == HYDRO_POLL_HISTORY && poll->end_ms - poll->begin_ms > 2 * period_ms + c->config.overlap_ms;
+		poll->raws_total > 0 && poll->mode == HYDRO_POLL_HISTORY && poll->now_ms - poll->begin_ms > 2 * period_ms + c->config.overlap_ms;
 }
 
 static void window_sum(const struct provider *provider, uint32_t *ret_good, uint32_t *ret_bad)

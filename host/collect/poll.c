@@ -93,13 +93,21 @@ bool scratch_grow(struct hd_collect *c, size_t wanted)
 	return true;
 }
 
+/* The plugin knows history, this instance is configured without: what it overwrote between two polls is gone. */
+static void latest_instead(struct poll *poll)
+{
+	provider_of(poll->account)->latest_only = true;
+	poll->mode = HYDRO_POLL_LATEST;
+	poll->from_ms = poll->begin_ms = poll->to_ms = poll->end_ms = 0;
+}
+
 static int request_make(struct poll *poll, hydro_http_request *ret, struct hydro_error *err)
 {
 	struct hd_collect *c = poll->collect;
 	const struct hd_collect_provider *provider = &provider_of(poll->account)->config;
 	hydro_poll view;
-	poll_fill(poll, &view);
 	for (;;) {
+		poll_fill(poll, &view);
 		*ret = (hydro_http_request){.struct_size = sizeof *ret, .method = HYDRO_HTTP_GET};
 		hydro_scratch scratch = {c->scratch, c->scratch_size, 0, 0};
 		if (c->ops.enter)
@@ -107,7 +115,9 @@ static int request_make(struct poll *poll, hydro_http_request *ret, struct hydro
 		int rc = provider->ops->request(provider->instance, &view, &scratch, ret, err);
 		if (c->ops.leave)
 			c->ops.leave(c->ops.arg);
-		if (rc != HYDRO_E_LIMIT || !scratch_grow(c, scratch.wanted))
+		if (rc == HYDRO_E_UNSUPPORTED && poll->mode == HYDRO_POLL_HISTORY)
+			latest_instead(poll);
+		else if (rc != HYDRO_E_LIMIT || !scratch_grow(c, scratch.wanted))
 			return rc;
 	}
 }

@@ -76,8 +76,10 @@ static uint32_t parts(void *instance, const hydro_options *point)
 
 static int32_t request(void *instance, const hydro_poll *poll, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
 {
-	(void)instance;
+	const struct fake *f = instance;
 	const char *options = hydro_option_text(poll->point, 0);
+	if (f->latest_only && poll->mode == HYDRO_POLL_HISTORY)
+		return hydro_fail(err, HYDRO_E_UNSUPPORTED, "no history here");
 	if (strcmp(options, "bad") == 0)
 		return hydro_fail(err, HYDRO_E_CONFIG, "no such device");
 	/* Large on purpose: the first scratch does not suffice. */
@@ -385,6 +387,7 @@ struct fake *fake_new(void)
 		.providers = &f->provider,
 		.provider_count = 1,
 		.seed = 7,
+		.ahead_ms = -1,
 		.overlap_ms = -1,
 		.deep_ms = -1,
 		.submit = submit,

@@ -46,6 +46,7 @@ struct fake {
 	hydro_provider_ops ops;
 	/* the provider's shape */
 	uint32_t parts;
+	bool latest_only; /* this instance is without history, though the plugin knows it */
 	/* the server; NULL: fake_serve_series */
 	void (*serve)(struct fake *f, const struct fake_request *request, struct fake_reply *reply);
 	int64_t reading_ms;  /* a logger's period */

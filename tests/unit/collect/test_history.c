@@ -165,6 +165,57 @@ Test(history, a_logger_ahead_of_the_clock_is_asked_for_its_latest)
 	fake_free(f);
 }
 
+Test(history, a_window_ends_ahead_of_now_to_see_a_wrong_clock_while_it_is_wrong)
+{
+	struct fake *f = fake_new();
+	f->config.ahead_ms = 0; /* the default */
+	uint32_t p = fake_point(f, 60, 0);
+	f->newest_ms[p] = fake_now() - 60000;
+	fake_open(f);
+	fake_run(f, 300000, 1000);
+	for (uint32_t i = 0; i < f->request_count; i++) {
+		cr_assert_eq(f->requests[i].mode, HYDRO_POLL_HISTORY);
+		cr_assert_eq(f->requests[i].to_ms, f->requests[i].at_ms + HD_COLLECT_AHEAD_MS);
+	}
+	cr_assert_eq(fake_counters(f).gaps, 0u, "a window that ends ahead is no gap");
+	fake_free(f);
+}
+
+Test(history, an_instance_that_says_it_has_no_history_is_asked_for_its_latest)
+{
+	struct fake *f = fake_new();
+	f->latest_only = true;
+	uint32_t p = fake_point(f, 60, 0);
+	fake_open(f);
+	fake_run(f, 300000, 1000);
+	/* A gap of a day, which would be filled in slices: it stays a gap. */
+	f->newest_ms[p] = fake_now() - 24 * HOUR_MS;
+	fake_run(f, 300000, 1000);
+	cr_assert(f->request_count >= 9);
+	for (uint32_t i = 0; i < f->request_count; i++) {
+		cr_assert_eq(f->requests[i].mode, HYDRO_POLL_LATEST);
+		cr_assert_eq(f->requests[i].from_ms, 0);
+	}
+	cr_assert_eq(fake_counters(f).polls_failed, 0u);
+	cr_assert_geq(f->newest_ms[p], fake_now() - 2 * f->reading_ms);
+	fake_free(f);
+}
+
+Test(history, an_instance_without_history_and_a_long_gap_is_polled_too)
+{
+	struct fake *f = fake_new();
+	f->latest_only = true;
+	uint32_t p = fake_point(f, 60, 0);
+	f->newest_ms[p] = fake_now() - 24 * HOUR_MS;
+	fake_open(f);
+	fake_run(f, 300000, 1000);
+	cr_assert(f->request_count >= 4);
+	cr_assert_eq(f->requests[0].mode, HYDRO_POLL_LATEST);
+	cr_assert_geq(f->newest_ms[p], fake_now() - 2 * f->reading_ms);
+	cr_assert_eq(f->holds, f->releases);
+	fake_free(f);
+}
+
 Test(history, once_a_day_the_last_day_is_asked_again_at_each_points_own_time)
 {
 	struct fake *f = fake_new();
