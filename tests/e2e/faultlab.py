@@ -106,7 +106,7 @@ def compare_all(daemon, sim, indexes, start, end, join_ms=JOIN_MS):
     """compare() of many points: (values, problems)."""
     points, compared, problems = daemon.points(), 0, []
     for index in indexes:
-        truth = Truth(sim, index, start - 60000)
+        truth = Truth(sim, index, start - 7260000)
         stored = Stored(daemon, points[truth.name]["id"], start - 7200000, end + 7200000)
         count, found = compare(truth, stored, start, end, join_ms)
         compared += count
