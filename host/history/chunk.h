@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A chunk: all samples of one point in one period, in columns. Times as differences of differences; each metric's raw and
- * result column in the cheapest exact form (constant, decimal differences, the same as another column, the rate of a
- * counter column, a dictionary, byte planes); layouts, qualities and flags by dictionary and runs; zstd over the whole where
+ * result column in the cheapest exact form (constant, decimal differences, the same as another column, a constant less
+ * another column, the rate of a counter column, a dictionary, byte planes); layouts, qualities and flags by dictionary and runs; zstd over the whole where
  * it helps. Doubles read back bit for bit. A sample's source position is the journal's affair and is not kept.
  */
 #ifndef HD_HISTORY_CHUNK_H

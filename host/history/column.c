@@ -11,6 +11,7 @@
 #define FORM_SAME 3u       /* index of the equal earlier column */
 #define FORM_RATE 4u       /* index of a counter column: Δcounter × 1000 / Δs; first value and exceptions follow */
 #define FORM_DICTIONARY 5u /* n values, then an index byte a row */
+#define FORM_REST 6u       /* index of an earlier column and c: c - column, as a depth is of a level */
 
 #define DECIMALS_MAX 6u
 #define MANTISSA_MAX 9007199254740992.0 /* 2^53: beyond it a double is no exact integer */
@@ -154,6 +155,24 @@ static bool equals_earlier(const struct hd_column_context *context, uint32_t col
 	return true;
 }
 
+static bool rests_on(const struct hd_column_context *context, uint32_t column, const double *values, uint32_t count, double *ret_from)
+{
+	const double *earlier = context->earlier[column];
+	*ret_from = rint((values[0] + earlier[context->rows[0]]) * 1000) / 1000; /* what it rests on is configured in millimetres at the finest */
+	for (uint32_t i = 0; i < count; i++)
+		if (!same_bits(*ret_from - earlier[context->rows[i]], values[i]))
+			return false;
+	return true;
+}
+
+static bool encode_rest(struct hd_buf *ret, uint32_t column, double from)
+{
+	uint8_t bytes[1 + HD_VARINT_MAX + 8] = {FORM_REST};
+	uint8_t *p = hd_put_varint(bytes + 1, column);
+	hd_put_f64(p, from);
+	return hd_buf_add(ret, bytes, (size_t)(p + 8 - bytes));
+}
+
 bool hd_column_encode(struct hd_buf *ret, const double *values, uint32_t count, const struct hd_column_context *context)
 {
 	uint32_t i = 1;
@@ -168,6 +187,10 @@ bool hd_column_encode(struct hd_buf *ret, const double *values, uint32_t count, 
 			uint8_t bytes[1 + HD_VARINT_MAX] = {FORM_SAME};
 			return hd_buf_add(ret, bytes, (size_t)(hd_put_varint(bytes + 1, c) - bytes));
 		}
+	double from;
+	for (uint32_t c = 0; count > 2 && c < context->earlier_count; c++)
+		if (rests_on(context, c, values, count, &from))
+			return encode_rest(ret, c, from);
 	unsigned k = decimals_of(values, count);
 	if (k <= 3)
 		return encode_decimal(ret, values, count, k);
@@ -263,6 +286,12 @@ const uint8_t *hd_column_decode(const uint8_t *p, const uint8_t *end, double *re
 		for (uint32_t i = 0; i < count; i++)
 			ret[i] = context->earlier[column][context->rows[i]];
 		return p;
+	case FORM_REST:
+		if (!(p = hd_get_varint(p, end, &column)) || column >= context->earlier_count || end - p < 8)
+			return NULL;
+		for (uint32_t i = 0; i < count; i++)
+			ret[i] = hd_get_f64(p) - context->earlier[column][context->rows[i]];
+		return p + 8;
 	case FORM_DECIMAL:
 		return decode_decimal(p, end, ret, count);
 	case FORM_RATE:
