@@ -82,7 +82,7 @@ static const struct hd_schema_field accepted_fields[] = {
 SCHEMA_OWN(schema_accepted, "Accepted", "What became of readings.", accepted_fields);
 
 static const struct hd_schema_field source_fields[] = {
-	{"source", T, 0, 0, 0, NULL, "Lua text of a candidate; without it the file on disk is taken"},
+	{"source", T, 0, 0, 0, NULL, "Lua text of a candidate; without it: check takes the file on disk, dry-run the live script"},
 	{"point", U, 0, 0, 0, NULL, "dry-run: the point"},
 	{"from", W, 0, 0, 0, NULL, "dry-run: start of the window"},
 	{"to", W, 0, 0, 0, NULL, "dry-run: end of the window (exclusive)"},
@@ -125,6 +125,7 @@ SCHEMA_OWN(schema_pipeline_change, "PipelineChange", "What became of a change.",
 
 static const struct hd_schema_field reprocessed_fields[] = {
 	{"readings", I, REQ, 0, 0, NULL, "run again"},
+	{"unprocessed", I, REQ, 0, 0, NULL, "a step failed again: they stay as they were"},
 	{"revisions", I, REQ, 0, 0, NULL, "of them came out differently: their revisions are on disk"},
 };
 SCHEMA_OWN(schema_reprocessed, "Reprocessed", "What came of a window run again.", reprocessed_fields);

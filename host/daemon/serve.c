@@ -67,6 +67,25 @@ static int pipeline_versions(void *arg, const char *name, struct hd_buf *ret, st
 	return hd_scripts_versions(daemon_of(arg)->scripts, name, ret, err);
 }
 
+static int pipeline_dry_run(void *arg, const char *name, const char *text, size_t len, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret,
+			    struct hydro_error *err)
+{
+	return hd_scripts_replay(daemon_of(arg)->scripts, name, text, len, point, from_ms, to_ms, ret, err);
+}
+
+static int pipeline_reprocess(void *arg, const char *name, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err)
+{
+	struct hd_daemon *d = daemon_of(arg);
+	struct hd_reprocess_report report;
+	HD_CLEANUP(hd_cleanup_point) const struct hd_point *config = hd_points_get(d->points, point);
+	if (!config || strcmp(hd_point_pipeline(config), name) != 0)
+		return hd_error_set(err, HYDRO_E_CONFLICT, "the point's pipeline is not %.60s", name);
+	int rc = hd_pipeline_reprocess(d->pipeline, point, from_ms, to_ms, &report, err);
+	if (rc == HYDRO_OK)
+		hd_buf_printf(ret, "{\"readings\":%u,\"revisions\":%u,\"unprocessed\":%u}", report.readings, report.revisions, report.unprocessed);
+	return rc;
+}
+
 /* What the parts say, and the instances that did not start. */
 static void health(void *arg, struct hd_health *ret)
 {
@@ -163,6 +182,8 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 	deps.pipeline_get = pipeline_get;
 	deps.pipeline_put = pipeline_put;
 	deps.pipeline_reload = pipeline_reload;
+	deps.pipeline_dry_run = pipeline_dry_run;
+	deps.pipeline_reprocess = pipeline_reprocess;
 	deps.pipeline_versions = pipeline_versions;
 	deps.pipeline_rollback = pipeline_rollback;
 	rc = hd_api_new(&deps, &a->api, err);

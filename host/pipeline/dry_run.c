@@ -25,10 +25,6 @@ struct dry {
 	double slots[HD_PLAN_SLOTS_MAX];
 	uint32_t flags;
 	uint32_t steps;
-
-	pthread_mutex_t lock; /* guards: done */
-	pthread_cond_t changed;
-	bool done;
 };
 
 static void add_metric(struct dry *d, uint32_t metric)
@@ -224,10 +220,6 @@ static void dry_job(void *arg, struct hd_worker *w)
 		d->rc = hd_intake_group(w->intake, d->raws, d->count, block->join_ms, d->err);
 	if (d->rc == HYDRO_OK)
 		d->rc = run_readings(d, block);
-	(void)pthread_mutex_lock(&d->lock);
-	d->done = true;
-	(void)pthread_cond_signal(&d->changed);
-	(void)pthread_mutex_unlock(&d->lock);
 }
 
 int hd_pipeline_dry_run(struct hd_pipeline *p, uint32_t point, const hydro_raw *raws, uint32_t count, const struct hd_spec *spec,
@@ -239,16 +231,9 @@ int hd_pipeline_dry_run(struct hd_pipeline *p, uint32_t point, const hydro_raw *
 	int rc = spec ? hd_plan_compile(p->shapes, spec, 0, script, &candidate, NULL, err) : HYDRO_OK;
 	if (rc != HYDRO_OK)
 		return rc;
-	struct dry d = {.pipeline = p, .point = point, .raws = raws, .count = count, .candidate = candidate, .json = ret_json, .err = err,
-			.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-	if (hd_pipeline_post_wait(p, hd_pipeline_worker_of(p, point), dry_job, &d)) {
-		(void)pthread_mutex_lock(&d.lock);
-		while (!d.done)
-			(void)pthread_cond_wait(&d.changed, &d.lock);
-		(void)pthread_mutex_unlock(&d.lock);
-	} else {
+	struct dry d = {.pipeline = p, .point = point, .raws = raws, .count = count, .candidate = candidate, .json = ret_json, .err = err};
+	if (!hd_pipeline_call(p, point, dry_job, &d))
 		d.rc = hd_error_set(err, HYDRO_E_CONFLICT, "the pipeline is draining");
-	}
 	hd_plan_free(&candidate);
 	return d.rc;
 }

@@ -197,6 +197,9 @@ static inline void hd_block_set_newest(struct hd_point_block *b, int64_t ts)
 }
 void hd_pipeline_event(const struct hd_pipeline *p, uint32_t level, const char *event, uint32_t point, const char *fmt, ...) HD_PRINTF(5, 6);
 
+/* Runs fn on the point's worker and returns when it has; false (nothing done) when the pipeline is draining. [not worker, not io] */
+bool hd_pipeline_call(struct hd_pipeline *p, uint32_t point, void (*fn)(void *arg, struct hd_worker *w), void *arg);
+
 /* worker.c */
 int hd_worker_start(struct hd_worker *w, struct hydro_error *err);
 void hd_worker_done(struct hd_worker *w);
@@ -211,8 +214,6 @@ bool hd_worker_is_synced(const struct hd_worker *w, uint64_t seq);
 
 /* execute.c */
 void hd_worker_execute(struct hd_worker *w);
-/* A state in `scratch` for readings from first_ts on that have been through already; `live` is the present state of the shape. */
-void hd_redo_prepare(const struct hd_shape *shape, const uint8_t *live, uint8_t *scratch, int64_t first_ts);
 void hd_undo_keep(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t ts_ms);
 int hd_worker_lua(struct hd_run *run, const struct hd_step *step, struct hd_row *row, uint32_t i);
 
@@ -237,6 +238,10 @@ void hd_intake_free(struct hd_intake **intake);
 void hd_worker_redo_later(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t from_ms);
 /* Does those redos whose samples are all synced; false when some are left. */
 bool hd_worker_redo(struct hd_worker *w);
+
+/* past.c */
+/* A state in `scratch` for readings from first_ts on that have been through already; `live` is the present state of the shape. */
+void hd_redo_prepare(const struct hd_shape *shape, const uint8_t *live, uint8_t *scratch, int64_t first_ts);
 
 /* swap.c */
 void hd_worker_swap_point(struct hd_worker *w, struct hd_point_block *block, uint32_t point);

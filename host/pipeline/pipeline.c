@@ -296,3 +296,33 @@ int hd_pipeline_meter_replaced(struct hd_worker *w, uint32_t point, int64_t at_m
 		hd_worker_redo_later(w, block, point, at_ms);
 	return HYDRO_OK;
 }
+
+struct call {
+	void (*fn)(void *arg, struct hd_worker *w);
+	void *arg;
+	pthread_mutex_t lock; /* guards: done */
+	pthread_cond_t changed;
+	bool done;
+};
+
+static void call_job(void *arg, struct hd_worker *w)
+{
+	struct call *call = arg;
+	call->fn(call->arg, w);
+	(void)pthread_mutex_lock(&call->lock);
+	call->done = true;
+	(void)pthread_cond_signal(&call->changed);
+	(void)pthread_mutex_unlock(&call->lock);
+}
+
+bool hd_pipeline_call(struct hd_pipeline *p, uint32_t point, void (*fn)(void *arg, struct hd_worker *w), void *arg)
+{
+	struct call call = {.fn = fn, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+	if (!hd_pipeline_post_wait(p, hd_pipeline_worker_of(p, point), call_job, &call))
+		return false;
+	(void)pthread_mutex_lock(&call.lock);
+	while (!call.done)
+		(void)pthread_cond_wait(&call.changed, &call.lock);
+	(void)pthread_mutex_unlock(&call.lock);
+	return true;
+}

@@ -173,6 +173,20 @@ int hd_pipeline_swap(struct hd_pipeline *pipeline, struct hd_plans *plans, struc
 int hd_pipeline_dry_run(struct hd_pipeline *pipeline, uint32_t point, const hydro_raw *raws, uint32_t count, const struct hd_spec *spec,
 			struct hd_script *script, struct hd_buf *ret_json, struct hydro_error *err);
 
+struct hd_reprocess_report {
+	uint32_t readings;    /* run again */
+	uint32_t revisions;   /* of them, that came out differently; on disk when the call returns */
+	uint32_t unprocessed; /* a step failed again: they stay as they were */
+};
+/*
+ * The readings of from_ms <= ts < to_ms once more through the live plan, after a run-up from raw history; what comes out with
+ * other numbers or flags becomes a revision. Nothing is overwritten, the point's present state stays. Its worker does nothing
+ * else meanwhile. HYDRO_E_CONFLICT without a plan or when draining, HYDRO_E_LIMIT for more than 20,000 records with the
+ * run-up or a Lua step over its budget, HYDRO_E_UNSUPPORTED without history. [not worker, not io]
+ */
+int hd_pipeline_reprocess(struct hd_pipeline *pipeline, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_reprocess_report *ret,
+			  struct hydro_error *err);
+
 struct hd_pipeline_status {
 	uint64_t readings;     /* distinct readings taken */
 	uint64_t samples;      /* samples given to the journal, revisions too */

@@ -113,5 +113,16 @@ int hd_scripts_show(struct hd_scripts *scripts, const char *name, uint32_t versi
  */
 int hd_scripts_with_spec(struct hd_scripts *scripts, const char *name, const char *text, size_t len, const struct hd_point *point,
 			 int (*use)(void *arg, const struct hd_spec *spec, struct hd_script *script), void *arg, struct hydro_error *err);
+/*
+ * The readings of from_ms <= ts < to_ms of a point through a candidate (text NULL: the live script), from the raw values kept
+ * and after a run-up, beside what is stored: {"point","candidate","from","to","changes":[{"ts","values":{metric:{"was",
+ * "would","quality_was","quality_would"}},"flags_added":[{"flag","metric"}],"flags_removed":[]}],"more","summary":{"readings",
+ * "changed","flags_added","flags_removed","unprocessed","faults","metrics":{metric:{"changed","largest":{"difference","was",
+ * "would","ts"}}}}}; at most 500 changes are told one by one. Stores nothing, takes no worker's time but for a copy of the
+ * point's state. HYDRO_E_CONFIG with "diagnostics", HYDRO_E_NOTFOUND, HYDRO_E_LIMIT for more than 50,000 records with the
+ * run-up, HYDRO_E_UNSUPPORTED without history.
+ */
+int hd_scripts_replay(struct hd_scripts *scripts, const char *name, const char *text, size_t len, uint32_t point, int64_t from_ms, int64_t to_ms,
+		      struct hd_buf *ret_json, struct hydro_error *err);
 
 #endif

@@ -83,8 +83,8 @@ struct test_run {
 	char fault[HD_DIAG_TEXT_BYTES];
 };
 
-static int call_builder(void *arg, uint32_t worker, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
-			const struct hd_point *point, struct hd_lua_fault *fault)
+int hd_scripts_call_builder(void *arg, uint32_t worker, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
+			    const struct hd_point *point, struct hd_lua_fault *fault)
 {
 	(void)worker;
 	struct hd_scripts *s = arg;
@@ -96,7 +96,7 @@ static int call_step(struct hd_run *run, const struct hd_step *step, struct hd_r
 	(void)row;
 	struct test_run *test = run->lua.arg;
 	struct hd_lua_fault fault = {0};
-	struct hd_run_lua_call how = {.call = call_builder, .arg = test->s, .raws = test->raws, .raw_count = test->raw_count};
+	struct hd_run_lua_call how = {.call = hd_scripts_call_builder, .arg = test->s, .raws = test->raws, .raw_count = test->raw_count};
 	int rc = hd_run_call_lua(run, step, i, &how, &fault);
 	if (rc != HYDRO_OK)
 		(void)snprintf(test->fault, sizeof test->fault, "%s", fault.text);

@@ -73,6 +73,10 @@ int hd_scripts_build(struct hd_scripts *s, struct hd_script *script, const struc
 /* Attaches to the builder, builds the samples, runs the selftest; on failure nothing stays attached. */
 int hd_scripts_try(struct hd_scripts *s, struct hd_script *script, uint32_t *ret_samples, struct hd_scripts_diags *diags, struct hydro_error *err);
 
+/* As hd_scripts_call_lua, in the builder's state: for what is tried. */
+int hd_scripts_call_builder(void *arg, uint32_t worker, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
+			    const struct hd_point *point, struct hd_lua_fault *fault);
+
 /* scripts_plans.c; lock held */
 /* A plan for every point of the entry's pipeline. first: at the start; stored plans
  * are taken where they fit, and a point that cannot have a plan is told as an event and passed by. */

@@ -379,3 +379,131 @@ Test(scripts, an_endless_step_costs_its_own_points_alone)
 	}
 	stand_close(&st);
 }
+
+/* ---- the past ---- */
+
+static int replay(struct stand *st, uint32_t point, const char *text, int64_t from_ms, int64_t to_ms)
+{
+	hd_buf_clear(&st->json);
+	return hd_scripts_replay(st->scripts, "t", text, text ? strlen(text) : 0, point, from_ms, to_ms, &st->json, &st->err);
+}
+
+/* Totals of 10, 12, 17 and 18 m3 after an hour each: flows of 2, 5 and 1 m3/h. Times of the readings in ts. */
+static void feed_four(struct stand *st, int64_t ts[4])
+{
+	static const double pulses[] = {10, 12, 17, 18};
+	for (int i = 0; i < 4; i++) {
+		(void)feed(st, 1, pulses[i]);
+		ts[i] = st->ts;
+	}
+}
+
+Test(scripts, a_candidate_is_tried_on_the_past_and_nothing_moves)
+{
+	struct stand st;
+	int64_t ts[4];
+	stand_open(&st, 3, FIRST, HD_SCRIPTS_EDIT_REFUSE, false);
+	feed_four(&st, ts);
+	cr_assert_eq(replay(&st, 1, NULL, RIG_T0, st.ts + 1), HYDRO_OK, "%s", st.err.text);
+	cr_assert_not_null(strstr(answer(&st), "\"changes\":[],\"more\":0,\"summary\":{\"readings\":4,\"changed\":0,"), "%s", answer(&st));
+	cr_assert_eq(replay(&st, 1, SECOND, RIG_T0, st.ts + 1), HYDRO_OK, "%s", st.err.text);
+	cr_assert_not_null(strstr(answer(&st), "\"summary\":{\"readings\":4,\"changed\":1,\"flags_added\":1,\"flags_removed\":0,\"unprocessed\":0,\"faults\":0"), "%s",
+			   answer(&st));
+	cr_assert_not_null(strstr(answer(&st), "\"flags_added\":[{\"flag\":\"out_of_range\",\"metric\":\"flow\"}],\"flags_removed\":[]"), "%s", answer(&st));
+	cr_assert_not_null(strstr(answer(&st), "\"quality_was\":1,\"quality_would\":0.5"), "%s", answer(&st));
+	/* The window alone counts, whatever is run up to it. */
+	cr_assert_eq(replay(&st, 1, SECOND, ts[3], st.ts + 1), HYDRO_OK);
+	cr_assert_not_null(strstr(answer(&st), "\"readings\":1,\"changed\":0,"), "%s", answer(&st));
+	cr_assert_eq(replay(&st, 1, HEAD "build = function (point) return { counter { from = 'pulses', to = 'total', litres_per_pulse = 500 } } end }", RIG_T0, st.ts + 1),
+		     HYDRO_OK, "%s", st.err.text);
+	cr_assert_not_null(strstr(answer(&st), "\"total\":{\"changed\":4,\"largest\":{\"difference\":-9,\"was\":18,\"would\":9,"), "%s", answer(&st));
+	cr_assert_not_null(strstr(answer(&st), "\"flow\":{\"was\":1.388"), "%s", answer(&st));
+	cr_assert_eq(replay(&st, 1, HEAD "build = function (point) return { rnge { 'flow', max = 1 } } end }", RIG_T0, st.ts + 1), HYDRO_E_CONFIG);
+	cr_assert_not_null(strstr(answer(&st), "\"diagnostics\":[{"), "%s", answer(&st));
+	cr_assert_eq(replay(&st, 99, NULL, RIG_T0, st.ts + 1), HYDRO_E_NOTFOUND);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(rig_count(&st.rig, 1, ts[i]), 1);
+	cr_assert_float_eq(rig_value(feed(&st, 1, 19), HD_METRIC_FLOW), 1 / 3.6, 1e-9);
+	stand_close(&st);
+}
+
+Test(scripts, an_endless_candidate_costs_three_budgets_and_no_worker)
+{
+	struct stand st;
+	stand_open(&st, 3, FIRST, HD_SCRIPTS_EDIT_REFUSE, false);
+	for (int i = 1; i <= 10; i++)
+		(void)feed(&st, 1, i);
+	cr_assert_eq(replay(&st, 1, HEAD "build = function (point) return { " TOTAL "function (m, state, point) while true do pcall(error) end end } end }", RIG_T0, st.ts + 1),
+		     HYDRO_OK, "%s", st.err.text);
+	cr_assert_not_null(strstr(answer(&st), "\"readings\":10,"), "%s", answer(&st));
+	cr_assert_not_null(strstr(answer(&st), "\"unprocessed\":3,\"faults\":3,\"first_fault\":\"line "), "%s", strstr(answer(&st), "summary"));
+	struct hd_pipeline_status status;
+	hd_pipeline_status(st.rig.pipeline, UINT32_MAX, &status);
+	cr_assert_eq(status.overruns, 0);
+	stand_close(&st);
+}
+
+Test(scripts, a_window_run_again_gives_revisions_and_overwrites_nothing)
+{
+	struct stand st;
+	struct hd_reprocess_report report;
+	int64_t ts[4];
+	stand_open(&st, 3, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	feed_four(&st, ts);
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", SECOND, strlen(SECOND), NULL, &st.json, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert_eq(hd_pipeline_reprocess(st.rig.pipeline, 1, ts[3], INT64_MAX, &report, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert_eq(report.readings, 1);
+	cr_assert_eq(report.revisions, 0);
+	cr_assert_eq(hd_pipeline_reprocess(st.rig.pipeline, 1, ts[0], ts[3], &report, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert_eq(report.readings, 3);
+	cr_assert_eq(report.revisions, 1);
+	const struct hd_sample *revised = rig_sample(&st.rig, 1, ts[2]);
+	cr_assert_eq(revised->rev, 1);
+	cr_assert(rig_has_flag(revised, HD_METRIC_FLOW, HD_FLAG_OUT_OF_RANGE));
+	cr_assert_eq(rig_value(revised, HD_METRIC_TOTAL), 17);
+	cr_assert_eq(rig_count(&st.rig, 1, ts[2]), 2);
+	cr_assert_eq(rig_count(&st.rig, 1, ts[1]), 1);
+	cr_assert_eq(hd_pipeline_reprocess(st.rig.pipeline, 1, ts[0], INT64_MAX, &report, &st.err), HYDRO_OK);
+	cr_assert_eq(report.revisions, 0, "what is right already is left alone");
+	cr_assert_float_eq(rig_value(feed(&st, 1, 19), HD_METRIC_FLOW), 1 / 3.6, 1e-9);
+	stand_close(&st);
+}
+
+Test(scripts, readings_that_a_broken_step_left_raw_are_processed_on_demand)
+{
+	struct stand st;
+	struct hd_reprocess_report report;
+	stand_open(&st, 3, HEAD "build = function (point) return { " TOTAL "function (m, state, point) error('broken') end } end }", HD_SCRIPTS_EDIT_WRITE, false);
+	int64_t first = st.ts;
+	for (int i = 1; i <= 3; i++)
+		cr_assert(feed(&st, 1, i)->bits & HD_SAMPLE_UNPROCESSED);
+	cr_assert_eq(hd_pipeline_reprocess(st.rig.pipeline, 1, first, INT64_MAX, &report, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert_eq(report.unprocessed, 3);
+	cr_assert_eq(report.revisions, 0);
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", FIRST, strlen(FIRST), NULL, &st.json, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert_eq(hd_pipeline_reprocess(st.rig.pipeline, 1, first, INT64_MAX, &report, &st.err), HYDRO_OK, "%s", st.err.text);
+	cr_assert_eq(report.revisions, 3);
+	const struct hd_sample *made = rig_sample(&st.rig, 1, st.ts);
+	cr_assert_not(made->bits & HD_SAMPLE_UNPROCESSED);
+	cr_assert_eq(rig_value(made, HD_METRIC_TOTAL), 3);
+	stand_close(&st);
+}
+
+Test(scripts, a_script_is_shown_with_hash_and_version)
+{
+	struct stand st;
+	char hash[17] = "", old[17] = "";
+	stand_open(&st, 1, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	cr_assert_eq(hd_scripts_show(st.scripts, "t", 0, &st.json, old, &st.err), HYDRO_OK);
+	cr_assert_not_null(strstr(answer(&st), "\"version\":1,\"source\":\"return pipeline"), "%s", answer(&st));
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", SECOND, strlen(SECOND), NULL, &st.json, &st.err), HYDRO_OK);
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_show(st.scripts, "t", 1, &st.json, hash, &st.err), HYDRO_OK);
+	cr_assert_str_eq(hash, old);
+	cr_assert_null(strstr(answer(&st), "range"));
+	cr_assert_eq(hd_scripts_show(st.scripts, "t", 9, &st.json, hash, &st.err), HYDRO_E_NOTFOUND);
+	stand_close(&st);
+}
