@@ -26,6 +26,7 @@ static struct rig {
 	struct hd_names *names;
 	struct hd_plugins *plugins;
 	struct hd_instance *twin;
+	int64_t served_ms;
 	struct hd_points *points;
 	struct hd_journal *journal;
 	struct hd_pipeline *pipeline;
@@ -41,7 +42,7 @@ static bool answer(void *arg, int fd, const char *request)
 {
 	(void)arg;
 	char body[256];
-	long long ts = (long long)hd_clock_wall_ms();
+	long long ts = (long long)rig.served_ms; /* the same reading each time it is asked for */
 	if (strncmp(request, "POST /login", 11) == 0)
 		return rawserver_answer(fd, strstr(request, "\"password\":\"right\"") ? 200 : 401, NULL, "{\"token\":\"session-91\"}");
 	if (!strstr(request, "Bearer session-91"))
@@ -135,6 +136,7 @@ static void rig_open(void)
 	pthread_cond_init(&rig.cond, NULL);
 	rig.server = rawserver_start(answer, NULL, &rig.port);
 	must(hd_names_open(NULL, &rig.names, &err), &err);
+	rig.served_ms = hd_clock_wall_ms();
 	must(hd_points_new(&rig.points), &err);
 	points_make(&err);
 	storage_open(&err);
