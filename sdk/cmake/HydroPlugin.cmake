@@ -65,5 +65,5 @@ endfunction()
 # Installs a plugin built outside hydrod's tree beside hydrod's own.
 function(hydro_install_plugin name)
   include(GNUInstallDirs)
-  install(TARGETS plugin_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/hydrod/plugins)
+  install(TARGETS plugin_${name} LIBRARY DESTINATION lib/hydrod/plugins)
 endfunction()
