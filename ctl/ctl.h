@@ -95,6 +95,11 @@ int ctl_list(struct ctl *ctl, const char *path, const char *const *columns, size
 /* plot.c: values over time in braille dots. */
 void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, const double *values, size_t count);
 
+/* pipelines.c: "/admin/v1/pipelines/{name}{what}". */
+void ctl_pipeline_path(const char *name, const char *what, struct hd_buf *ret);
+/* A change, then the outcome of each pipeline whatever the status, for a refusal says where the script is wrong. */
+int ctl_pipelines_change(struct ctl *ctl, const char *method, const char *path, const char *type, const char *body, size_t len);
+
 /* Commands, by topic. */
 int ctl_status(struct ctl *ctl);
 int ctl_providers(struct ctl *ctl);
@@ -117,6 +122,11 @@ int ctl_pipelines_check(struct ctl *ctl);
 int ctl_pipelines_reload(struct ctl *ctl);
 int ctl_pipelines_versions(struct ctl *ctl);
 int ctl_pipelines_rollback(struct ctl *ctl);
+int ctl_pipelines_show(struct ctl *ctl);
+int ctl_pipelines_put(struct ctl *ctl);
+int ctl_pipelines_dry_run(struct ctl *ctl);
+int ctl_pipelines_reprocess(struct ctl *ctl);
+int ctl_pipelines_new(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_config_reference(struct ctl *ctl);
 int ctl_completion(struct ctl *ctl);

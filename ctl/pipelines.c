@@ -46,17 +46,16 @@ static bool print_change(const cJSON *change)
 	return true;
 }
 
-/* POST, then the outcome of each pipeline whatever the status, for a refusal says where the script is wrong. */
-static int change(struct ctl *ctl, const char *path)
+int ctl_pipelines_change(struct ctl *ctl, const char *method, const char *path, const char *type, const char *body, size_t len)
 {
 	struct hd_buf text = {0};
 	long status = 0;
-	int code = ctl_perform(ctl, "POST", path, NULL, "", 0, &status, &text);
+	int code = ctl_perform(ctl, method, path, type, body, len, &status, &text);
 	cJSON *answer = text.len ? cJSON_ParseWithLength(text.data, text.len) : NULL;
 	const cJSON *item, *list = ctl_items(answer);
 	bool good = status < 400;
 	if (code == CTL_EXIT_OK && status >= 400 && !cJSON_HasObjectItem(answer, "result")) {
-		ctl_problem("POST", path, status, answer);
+		ctl_problem(method, path, status, answer);
 	} else if (code == CTL_EXIT_OK && ctl->json) {
 		ctl_print_json(answer);
 		cJSON_ArrayForEach(item, list)
@@ -121,10 +120,10 @@ int ctl_pipelines_check(struct ctl *ctl)
 
 int ctl_pipelines_reload(struct ctl *ctl)
 {
-	return ctl_no_more(ctl) ? change(ctl, "/admin/v1/pipelines/reload") : CTL_EXIT_USAGE;
+	return ctl_no_more(ctl) ? ctl_pipelines_change(ctl, "POST", "/admin/v1/pipelines/reload", NULL, "", 0) : CTL_EXIT_USAGE;
 }
 
-static void pipeline_path(const char *name, const char *what, struct hd_buf *ret)
+void ctl_pipeline_path(const char *name, const char *what, struct hd_buf *ret)
 {
 	hd_buf_add_text(ret, "/admin/v1/pipelines/");
 	ctl_escape(ret, name);
@@ -138,7 +137,7 @@ int ctl_pipelines_versions(struct ctl *ctl)
 	struct hd_buf path = {0};
 	if (!name)
 		return ctl_usage("which pipeline?");
-	pipeline_path(name, "/versions", &path);
+	ctl_pipeline_path(name, "/versions", &path);
 	int code = ctl_list(ctl, hd_buf_text(&path), columns, HD_ARRAY_LEN(columns));
 	hd_buf_done(&path);
 	return code;
@@ -152,9 +151,9 @@ int ctl_pipelines_rollback(struct ctl *ctl)
 		return ctl_usage("which pipeline?");
 	if (!ctl_no_more(ctl))
 		return CTL_EXIT_USAGE;
-	pipeline_path(name, "/rollback", &path);
+	ctl_pipeline_path(name, "/rollback", &path);
 	ctl_query(&path, "version", version);
-	int code = change(ctl, hd_buf_text(&path));
+	int code = ctl_pipelines_change(ctl, "POST", hd_buf_text(&path), NULL, "", 0);
 	hd_buf_done(&path);
 	return code;
 }

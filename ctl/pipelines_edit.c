@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* Writing pipelines: a new one, making it live, trying it on the past, running the past again. */
+#include "ctl.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHANGES_SHOWN 20
+
+int ctl_pipelines_show(struct ctl *ctl)
+{
+	const char *name = ctl_positional(ctl), *version = ctl_positional(ctl);
+	struct hd_buf path = {0};
+	cJSON *answer = NULL;
+	if (!name)
+		return ctl_usage("which pipeline?");
+	if (!ctl_no_more(ctl))
+		return CTL_EXIT_USAGE;
+	ctl_pipeline_path(name, version ? "/versions/" : "", &path);
+	if (version)
+		ctl_escape(&path, version);
+	int code = ctl_get(ctl, hd_buf_text(&path), &answer);
+	if (code == CTL_EXIT_OK && ctl->json)
+		ctl_print_json(answer);
+	else if (code == CTL_EXIT_OK)
+		(void)fputs(ctl_text(answer, "source"), stdout);
+	cJSON_Delete(answer);
+	hd_buf_done(&path);
+	return code;
+}
+
+int ctl_pipelines_put(struct ctl *ctl)
+{
+	const char *name = ctl_option(ctl, "--name"), *reason = ctl_option(ctl, "--reason"), *author = ctl_option(ctl, "--author");
+	const char *canary = ctl_option(ctl, "--canary"), *file = ctl_positional(ctl);
+	struct hd_buf source = {0}, path = {0};
+	if (!file)
+		return ctl_usage("which script? Give its file");
+	if (!ctl_no_more(ctl))
+		return CTL_EXIT_USAGE;
+	char *copy = strdup(file), *base = copy ? basename(copy) : NULL, *dot = base ? strrchr(base, '.') : NULL;
+	if (dot)
+		*dot = '\0';
+	ctl_pipeline_path(name ? name : base ? base : "", "", &path);
+	ctl_query(&path, "reason", reason);
+	ctl_query(&path, "author", author);
+	ctl_query(&path, "share", canary);
+	int code = ctl_read_file(file, &source) ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+	if (code == CTL_EXIT_OK)
+		code = ctl_pipelines_change(ctl, "PUT", hd_buf_text(&path), "text/plain", source.data ? source.data : "", source.len);
+	free(copy);
+	hd_buf_done(&source);
+	hd_buf_done(&path);
+	return code;
+}
+
+/* ---- the past ---- */
+
+static void add_text(struct hd_buf *body, const char *key, const char *text, size_t len)
+{
+	hd_buf_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", key);
+	hd_buf_add_json(body, text, len);
+}
+
+/* {"point":…,"from":…,"to":… with room for more. */
+static int window_body(struct ctl *ctl, const char *point, const char *from, const char *to, struct hd_buf *ret)
+{
+	struct hd_buf id = {0};
+	int code = ctl_point_id(ctl, point, &id);
+	hd_buf_add_char(ret, '{');
+	if (code == CTL_EXIT_OK)
+		add_text(ret, "point", hd_buf_text(&id), id.len);
+	if (from)
+		add_text(ret, "from", from, strlen(from));
+	if (to)
+		add_text(ret, "to", to, strlen(to));
+	hd_buf_done(&id);
+	return code;
+}
+
+static const char *number_at(const cJSON *node, const char *key, char ret[CTL_NUMBER_TEXT])
+{
+	const cJSON *value = cJSON_GetObjectItemCaseSensitive(node, key);
+	return cJSON_IsNumber(value) ? ctl_number(value->valuedouble, ret) : "none";
+}
+
+static void print_flags(const cJSON *change, const char *key, const char *sign)
+{
+	const cJSON *flag;
+	cJSON_ArrayForEach(flag, cJSON_GetObjectItemCaseSensitive(change, key))
+		(void)printf("  %s%s %s", sign, ctl_text(flag, "metric"), ctl_text(flag, "flag"));
+}
+
+static void print_changes(const cJSON *answer)
+{
+	const cJSON *change, *value, *list = cJSON_GetObjectItemCaseSensitive(answer, "changes");
+	char was[CTL_NUMBER_TEXT], would[CTL_NUMBER_TEXT];
+	int shown = 0;
+	cJSON_ArrayForEach(change, list) {
+		if (shown++ == CHANGES_SHOWN)
+			break;
+		(void)printf("  %s", ctl_text(change, "ts"));
+		cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(change, "values"))
+			(void)printf("  %s %s -> %s", value->string, number_at(value, "was", was), number_at(value, "would", would));
+		print_flags(change, "flags_added", "+");
+		print_flags(change, "flags_removed", "-");
+		(void)putchar('\n');
+	}
+	double left = cJSON_GetArraySize(list) - CHANGES_SHOWN + ctl_value(answer, "more");
+	if (left > 0)
+		(void)printf("  … and %.0f more; --json tells up to 500\n", left);
+}
+
+static void print_dry_run(const cJSON *answer)
+{
+	const cJSON *metric, *summary = cJSON_GetObjectItemCaseSensitive(answer, "summary");
+	char was[CTL_NUMBER_TEXT], would[CTL_NUMBER_TEXT];
+	print_changes(answer);
+	(void)printf("%s: %.0f readings, %.0f would differ; flags %.0f more, %.0f fewer\n", ctl_text(answer, "candidate"), ctl_value(summary, "readings"),
+		     ctl_value(summary, "changed"), ctl_value(summary, "flags_added"), ctl_value(summary, "flags_removed"));
+	cJSON_ArrayForEach(metric, cJSON_GetObjectItemCaseSensitive(summary, "metrics")) {
+		const cJSON *largest = cJSON_GetObjectItemCaseSensitive(metric, "largest");
+		(void)printf("  %s: %.0f differ, most %s -> %s at %s\n", metric->string, ctl_value(metric, "changed"), number_at(largest, "was", was),
+			     number_at(largest, "would", would), ctl_text(largest, "ts"));
+	}
+	if (ctl_value(summary, "faults") > 0)
+		(void)printf("  a Lua step failed %.0f times; first: %s\n", ctl_value(summary, "faults"), ctl_text(summary, "first_fault"));
+}
+
+int ctl_pipelines_dry_run(struct ctl *ctl)
+{
+	const char *from = ctl_option(ctl, "--from"), *to = ctl_option(ctl, "--to");
+	const char *name = ctl_positional(ctl), *point = ctl_positional(ctl), *file = ctl_positional(ctl);
+	struct hd_buf path = {0}, body = {0}, source = {0};
+	cJSON *answer = NULL;
+	if (!name || !point)
+		return ctl_usage("which pipeline, and which point's past?");
+	if (!ctl_no_more(ctl))
+		return CTL_EXIT_USAGE;
+	ctl_pipeline_path(name, "/dry-run", &path);
+	int code = file && !ctl_read_file(file, &source) ? CTL_EXIT_FAILED : window_body(ctl, point, from, to, &body);
+	if (file)
+		add_text(&body, "source", source.data ? source.data : "", source.len);
+	hd_buf_add_char(&body, '}');
+	if (code == CTL_EXIT_OK)
+		code = ctl_request(ctl, "POST", hd_buf_text(&path), "application/json", body.data, body.len, &answer);
+	if (code == CTL_EXIT_OK && ctl->json)
+		ctl_print_json(answer);
+	else if (code == CTL_EXIT_OK)
+		print_dry_run(answer);
+	cJSON_Delete(answer);
+	hd_buf_done(&path);
+	hd_buf_done(&body);
+	hd_buf_done(&source);
+	return code;
+}
+
+int ctl_pipelines_reprocess(struct ctl *ctl)
+{
+	const char *from = ctl_option(ctl, "--from"), *to = ctl_option(ctl, "--to");
+	const char *name = ctl_positional(ctl), *point = ctl_positional(ctl);
+	struct hd_buf path = {0}, body = {0};
+	cJSON *answer = NULL;
+	if (!name || !point || !from || !to)
+		return ctl_usage("which pipeline, which point, and --from and --to of what?");
+	if (!ctl_no_more(ctl))
+		return CTL_EXIT_USAGE;
+	ctl_pipeline_path(name, "/reprocess", &path);
+	int code = window_body(ctl, point, from, to, &body);
+	hd_buf_add_char(&body, '}');
+	if (code == CTL_EXIT_OK)
+		code = ctl_request(ctl, "POST", hd_buf_text(&path), "application/json", body.data, body.len, &answer);
+	if (code == CTL_EXIT_OK && ctl->json)
+		ctl_print_json(answer);
+	else if (code == CTL_EXIT_OK)
+		(void)printf("%.0f readings run again: %.0f revisions, %.0f could not be processed\n", ctl_value(answer, "readings"),
+			     ctl_value(answer, "revisions"), ctl_value(answer, "unprocessed"));
+	cJSON_Delete(answer);
+	hd_buf_done(&path);
+	hd_buf_done(&body);
+	return code;
+}
+
+/* ---- a new one ---- */
+
+/* With the name in place of each '@'. */
+static const char skeleton[] =
+	"-- @: say in a sentence what these points are.\n"
+	"--   hydroctl pipelines check @.lua                  is it right?\n"
+	"--   hydroctl pipelines dry-run @ POINT @.lua        what would it make of a point's last day?\n"
+	"--   hydroctl pipelines put @.lua --reason TEXT --canary 5     live, on 5 % of the points\n"
+	"\n"
+	"return pipeline {\n"
+	"  name = \"@\",\n"
+	"\n"
+	"  -- Parameters as points may have them: each is built at every check.\n"
+	"  samples = {\n"
+	"    { litres_per_pulse = 10, flow_granted = 20 },\n"
+	"    {},\n"
+	"  },\n"
+	"\n"
+	"  -- Runs once per point and change. `point` has the point's params; the steps run in this order for every reading.\n"
+	"  build = function (point)\n"
+	"    return {\n"
+	"      counter { from = \"pulses\", to = \"total\", litres_per_pulse = point.litres_per_pulse or 100 },\n"
+	"      rate { from = \"total\", to = \"flow\", max_gap = \"3h\" },\n"
+	"      range { \"flow\", min = 0, max = point.flow_granted or 50, tolerance = 0.05 },\n"
+	"      -- A step of your own: it sees metrics by m, keeps numbers in state, and nothing that is local to build.\n"
+	"      -- function (m, state, point) if m.flow and m.flow > 40 then m:flag(\"flow\", \"jump\") end end,\n"
+	"    }\n"
+	"  end,\n"
+	"\n"
+	"  -- Runs at every check and before every swap; readings an hour apart.\n"
+	"  selftest = function (t)\n"
+	"    local r = t:run {\n"
+	"      params = { litres_per_pulse = 10, flow_granted = 20 },\n"
+	"      readings = { { pulses = 1000 }, { pulses = 2440 } },\n"
+	"    }\n"
+	"    t:equal(r[2].total, 24.4, 1e-9, \"pulses to m3\")\n"
+	"    t:equal(r[2].flow, 4, 1e-9, \"14.4 m3 in an hour\")\n"
+	"    t:clean(r[2], \"flow\")\n"
+	"  end,\n"
+	"}\n";
+
+int ctl_pipelines_new(struct ctl *ctl)
+{
+	const char *name = ctl_positional(ctl);
+	char path[128];
+	if (!name)
+		return ctl_usage("what is its name?");
+	if (!ctl_no_more(ctl))
+		return CTL_EXIT_USAGE;
+	if (!*name || strlen(name) > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name))
+		return ctl_usage("a pipeline's name has a-z, 0-9 and _");
+	(void)snprintf(path, sizeof path, "%s.lua", name);
+	FILE *out = fopen(path, "wxe");
+	if (!out) {
+		(void)fprintf(stderr, "hydroctl: %s: %s\n", path, strerror(errno));
+		return CTL_EXIT_FAILED;
+	}
+	for (const char *p = skeleton; *p; p++)
+		(void)(*p == '@' ? fputs(name, out) : fputc(*p, out));
+	bool good = !ferror(out);
+	good = fclose(out) == 0 && good;
+	if (!good)
+		(void)fprintf(stderr, "hydroctl: %s could not be written\n", path);
+	else
+		(void)printf("%s: begin there; hydroctl pipelines check %s\n", path, path);
+	return good ? CTL_EXIT_OK : CTL_EXIT_FAILED;
+}
