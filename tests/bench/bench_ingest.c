@@ -5,6 +5,7 @@
  */
 #include "bench.h"
 
+#include "history/history.h"
 #include "base/fs.h"
 #include "lua/lua.h"
 #include "pipeline/inner.h"
@@ -32,6 +33,7 @@ struct place {
 	struct hd_points *points;
 	struct hd_pipeline_link *link;
 	struct hd_journal *journal;
+	struct hd_history *history; /* NULL: not merged */
 	struct hd_pipeline *pipeline;
 	struct hd_watchdog *watchdog;
 	struct hd_script *script;
@@ -152,7 +154,7 @@ static void give_plans(struct place *place, const struct hd_spec *spec)
 	must(hd_pipeline_swap(place->pipeline, plans, &report, &err), &err, "swap");
 }
 
-static void open_place(struct place *place, bool sealed, bool lua)
+static void open_place(struct place *place, bool sealed, bool lua, bool merging)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
 	memset(place, 0, sizeof *place);
@@ -179,6 +181,9 @@ static void open_place(struct place *place, bool sealed, bool lua)
 					    .synced_arg = place->link};
 	must(hd_journal_open(&journal, &place->journal, &err), &err, "journal");
 	must(hd_pipeline_link_journal(place->link, place->journal, &config, &err), &err, "link");
+	struct hd_history_config history = {.dir = place->dir, .journal = place->journal, .merge_segments = 2};
+	if (merging)
+		must(hd_history_open(&history, &place->history, &err), &err, "history");
 	must(hd_pipeline_open(&config, &place->pipeline, &err), &err, "pipeline");
 	hd_pipeline_link_pipeline(place->link, place->pipeline);
 	give_plans(place, &spec);
@@ -196,6 +201,7 @@ static void open_place(struct place *place, bool sealed, bool lua)
 static void close_place(struct place *place)
 {
 	(void)hd_pipeline_drain(place->pipeline, 10000, NULL);
+	hd_history_close(&place->history);
 	hd_pipeline_link_detach(place->link);
 	hd_journal_close(&place->journal);
 	hd_pipeline_close(&place->pipeline);
@@ -269,6 +275,9 @@ static double run_ingest(struct place *place)
 	while (place->left)
 		(void)pthread_cond_wait(&place->done, &place->lock);
 	(void)pthread_mutex_unlock(&place->lock);
+	struct hydro_error err = {.struct_size = sizeof err};
+	if (place->history) /* to the last one */
+		must(hd_history_merge(place->history, true, &err), &err, "merge");
 	return (double)total / ((double)(hd_clock_real_ns() - began) / 1e9);
 }
 
@@ -295,12 +304,12 @@ static double run_raw_log(void)
 	return rate;
 }
 
-static void bench_ingest(const char *name, bool sealed, bool lua, double goal)
+static void bench_ingest(const char *name, bool sealed, bool lua, bool merging, double goal)
 {
 	double values[RUNS], raw[RUNS];
 	for (uint32_t i = 0; i < RUNS; i++) {
 		struct place *place = malloc(sizeof *place);
-		open_place(place, sealed, lua);
+		open_place(place, sealed, lua, merging);
 		values[i] = run_ingest(place);
 		close_place(place);
 		free(place);
@@ -429,10 +438,11 @@ int main(int argc, char **argv)
 		bench_plan("12 steps, random order over 1,000,000 points", twelve_steps, PLAN_POINTS, 5, 700);
 	}
 	if (!only[0] || strcmp(only, "ingest") == 0) {
-		bench_ingest("6 steps, journal synced", false, false, 1e6);
-		bench_ingest("6 steps and one in Lua, journal synced", false, true, 7e5);
-		bench_ingest("6 steps, journal sealed and synced", true, false, NAN);
-		bench_ingest("6 steps and one in Lua, journal sealed and synced", true, true, NAN);
+		bench_ingest("6 steps, journal synced", false, false, false, 1e6);
+		bench_ingest("6 steps, journal synced, all merged into history", false, false, true, NAN);
+		bench_ingest("6 steps and one in Lua, journal synced", false, true, false, 7e5);
+		bench_ingest("6 steps, journal sealed and synced", true, false, false, NAN);
+		bench_ingest("6 steps and one in Lua, journal sealed and synced", true, true, false, NAN);
 	}
 	return 0;
 }
