@@ -346,6 +346,10 @@ int hd_script_build(struct hd_lua *lua, struct hd_script *script, const struct h
 	int top = lua_gettop(lua->L);
 	char text[2 * HD_DIAG_TEXT_BYTES];
 	int rc = hd_lua_call_build(lua, at, point, text, sizeof text);
+	/* Of a million innocent builds one pays for a page fault storm or another's garbage: what is stopped gets one more try, from
+	 * a clean heap. A build that really takes too long is stopped twice. */
+	if (rc == HYDRO_E_LIMIT || rc == HYDRO_E_TIMEOUT)
+		rc = hd_lua_call_build(lua, at, point, text, sizeof text);
 	if (rc != HYDRO_OK) {
 		hd_diag_from_lua(w.diag, hd_script_file(script), hd_script_text(script), text);
 		hd_diag_text(w.diag, text, sizeof text);
