@@ -16,26 +16,30 @@
 /* ---- range ---- */
 
 enum { P_MIN, P_MAX };
-enum { C_TOLERANCE, C_GRANTED };
+enum { C_TOLERANCE, C_GRANTED, C_FAIL_MIN, C_FAIL_MAX };
 
 static void run_range(const struct hd_step *step, struct hd_run *run)
 {
 	double tolerance = isnan(step->consts[C_TOLERANCE]) ? 0 : step->consts[C_TOLERANCE];
-	uint32_t above = step->consts[C_GRANTED] > 0 ? HD_FLAG_ABOVE_GRANTED : HD_FLAG_OUT_OF_RANGE;
+	uint32_t above_flag = step->consts[C_GRANTED] > 0 ? HD_FLAG_ABOVE_GRANTED : HD_FLAG_OUT_OF_RANGE;
 	FOR_ROWS(run, i, step, 0)
 	{
+		/* Each is false for a bound that is NaN: none. */
 		const double *p = run->rows[i].params + step->param;
 		double x = SLOT(run, i, step->in[0]);
-		if (HD_UNLIKELY(x > p[P_MAX] + fabs(p[P_MAX]) * tolerance)) /* false for a bound that is NaN: none */
-			hd_run_flag(run, i, step->in[0], above, step->rule);
-		else if (HD_UNLIKELY(x < p[P_MIN]))
-			hd_run_flag(run, i, step->in[0], HD_FLAG_OUT_OF_RANGE, step->rule);
+		bool above = x > p[P_MAX] + fabs(p[P_MAX]) * tolerance;
+		bool bad = x < step->consts[C_FAIL_MIN] || x > step->consts[C_FAIL_MAX];
+		if (HD_LIKELY(!above && !bad && !(x < p[P_MIN])))
+			continue;
+		hd_run_flag(run, i, step->in[0], above ? above_flag : HD_FLAG_OUT_OF_RANGE, step->rule);
+		if (bad)
+			QUALITY(run, i, step->in[0]) = HD_QUALITY_BAD;
 	}
 }
 
 static int check_range(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
 {
-	if (!hd_spec_arg(spec, "min") && !hd_spec_arg(spec, "max"))
+	if (!hd_spec_arg(spec, "min") && !hd_spec_arg(spec, "max") && !hd_spec_arg(spec, "fail_min") && !hd_spec_arg(spec, "fail_max"))
 		return hd_compile_fail(compile, spec, "max", NULL, err, "range needs `min`, `max` or both");
 	/* A maximum with a tolerance, on the flow, is the right granted. */
 	if (!hd_spec_arg(spec, "granted"))
@@ -49,6 +53,8 @@ static const struct hd_step_option range_options[] = {
 	{"max", HD_OPT_PARAM, HD_OPT_ABSENT, "", NULL, 0, 0, 0, "highest good value"},
 	{"tolerance", HD_OPT_CONST, HD_OPT_ABSENT, "share", NULL, 0, 0, 10, "share of `max` by which it may be passed"},
 	{"granted", HD_OPT_BOOL, 0, "", NULL, 0, 0, 0, "`max` is the right granted: the flag is above_granted; so by itself for flow with a tolerance"},
+	{"fail_min", HD_OPT_CONST, HD_OPT_ABSENT, "", NULL, 0, 0, 0, "below it the value is bad, not suspect: what the instrument cannot read"},
+	{"fail_max", HD_OPT_CONST, HD_OPT_ABSENT, "", NULL, 0, 0, 0, "above it the value is bad, not suspect"},
 };
 
 /* ---- frozen ---- */
@@ -320,7 +326,7 @@ static const struct hd_step_option to_options[] = {
 	 .option_count = HD_ARRAY_LEN(options_), .bits = bits_, .state_bytes = bytes_, .state_version = 1, .run = run_, .check = check_}
 
 const struct hd_step_kind hd_steps_quality[] = {
-	QUALITY_STEP("range", "Flags what is out of bounds; the value stays as read.", "x < min, x > max × (1 + tolerance)", "",
+	QUALITY_STEP("range", "Flags what is out of bounds; the value stays as read.", "x < min, x > max × (1 + tolerance): suspect; x < fail_min, x > fail_max: bad", "",
 		     "out_of_range above_granted", range_options, 0, 0, run_range, check_range),
 	QUALITY_STEP("frozen", "Flags a value that does not move.", "n equal readings", "last value, how often", "frozen", frozen_options, HD_STEP_STATEFUL,
 		     sizeof(struct frozen_state), run_frozen, check_frozen),

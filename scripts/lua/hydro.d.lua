@@ -112,7 +112,7 @@ function curve(o) end
 ---@param o { of: string[], to: string, id: string? }
 ---@return hydro.Step
 function sum(o) end
----@param o { [1]: string?, of: string?, min: number?, max: number?, tolerance: number?, granted: boolean?, id: string? }
+---@param o { [1]: string?, of: string?, min: number?, max: number?, tolerance: number?, granted: boolean?, fail_min: number?, fail_max: number?, id: string? }
 ---@return hydro.Step
 function range(o) end
 ---@param o { [1]: string?, of: string?, moving: string?, readings: integer?, id: string? }
