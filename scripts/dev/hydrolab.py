@@ -63,10 +63,11 @@ class Process:
     def __init__(self, name, command, log_path, env=None, cwd=None):
         self.name, self.log_path = name, pathlib.Path(log_path)
         self.log = open(self.log_path, "ab")
+        self.log_begin = self.log.tell()  # what an earlier run on the same folder wrote stands before it
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=env, cwd=cwd)
 
     def log_text(self):
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_bytes()[self.log_begin:].decode(errors="replace")
 
     def wait_for(self, ready, seconds, what):
         end = time.monotonic() + seconds
