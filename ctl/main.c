@@ -85,10 +85,13 @@ static void help(FILE *out)
 	(void)fputs("hydroctl — look at and steer a running hydrod over its REST API\n\n"
 		    "usage: hydroctl [--url URL] [--key KEY | --key-file FILE] [--json] COMMAND …\n\n",
 		    out);
+	int width = 0;
+	for (size_t i = 0; i < ctl_command_count; i++)
+		width = HD_MAX(width, (int)(strlen(ctl_commands[i].name) + strlen(ctl_commands[i].args)) + 1);
 	for (size_t i = 0; i < ctl_command_count; i++) {
 		char call[80];
 		(void)snprintf(call, sizeof call, "%s %s", ctl_commands[i].name, ctl_commands[i].args);
-		(void)fprintf(out, "  %-34s %s\n", call, ctl_commands[i].summary);
+		(void)fprintf(out, "  %-*s  %s\n", width, call, ctl_commands[i].summary);
 	}
 	(void)fputs("\n", out);
 	print_lines(out, ctl_global_options, 16);
