@@ -4,6 +4,8 @@
 #include "api/checks.h"
 #include "api/internal.h"
 #include "api/wire_feed.h"
+#include "base/clock.h"
+#include "base/timefmt.h"
 #include "journal/journal.h"
 
 #include <stdio.h>
@@ -13,9 +15,28 @@
 
 /* ---- health ----------------------------------------------------------------------------------------------------------------- */
 
+/* A minute without an answer is an outage; a single failure is not. */
+#define DOWN_TOLD_MS (60 * HD_MS_PER_S)
+
+static void health_of_providers(const struct hd_collect *collect, struct hd_health *ret)
+{
+	const char *name;
+	int64_t since_ms;
+	for (uint32_t i = 0; hd_collect_next_down(collect, &i, &name, &since_ms);) {
+		char time[HD_TIME_TEXT], text[96];
+		if (hd_clock_wall_ms() - since_ms < DOWN_TOLD_MS)
+			continue;
+		hd_time_format(since_ms, time);
+		(void)snprintf(text, sizeof text, "provider not reachable since %s", time);
+		hd_health_add(ret, HD_HEALTH_DEGRADED, name, text);
+	}
+}
+
 static void health(void *arg, struct hd_health *ret)
 {
 	struct hd_api_parts *parts = PARTS(arg);
+	if (parts->collect)
+		health_of_providers(parts->collect, ret);
 	if (parts->journal) {
 		struct hd_journal_status status;
 		hd_journal_status(parts->journal, &status);

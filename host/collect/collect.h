@@ -165,6 +165,12 @@ int hd_collect_status_json(struct hd_collect *collect, const char *provider, str
 /* All of them as a JSON array. [any but io] */
 int hd_collect_providers_json(struct hd_collect *collect, struct hd_buf *ret, struct hydro_error *err);
 
+/*
+ * The next provider from *index on whose service did not answer last, with since when (wall clock, ms); *index moves past it.
+ * false: no more. Waits for nobody, so that health can tell whatever else hangs. [any]
+ */
+bool hd_collect_next_down(const struct hd_collect *collect, uint32_t *index, const char **ret_name, int64_t *ret_since_ms);
+
 /* Sums over all providers, for metrics and tests. */
 #define HD_COLLECT_COUNTERS(X) \
 	X(polls, "polls started") \

@@ -221,6 +221,7 @@ struct provider {
 	} window[HEALTH_MINUTES];
 	bool reachable;
 	int64_t reachable_since_ms; /* wall; of the last change */
+	int64_t down_since_ms;      /* atomic; wall; 0 = reachable, or not known yet */
 	int64_t newest_ms;          /* of all data */
 	int64_t last_good_ms;       /* wall */
 	uint32_t failure_count;

@@ -27,6 +27,21 @@ void health_reachable(struct provider *provider, bool reachable)
 		return;
 	provider->reachable = reachable;
 	provider->reachable_since_ms = hd_clock_wall_ms();
+	__atomic_store_n(&provider->down_since_ms, reachable ? 0 : provider->reachable_since_ms, __ATOMIC_RELAXED);
+}
+
+bool hd_collect_next_down(const struct hd_collect *c, uint32_t *index, const char **ret_name, int64_t *ret_since_ms)
+{
+	while (*index < c->provider_count) {
+		const struct provider *provider = &c->providers[(*index)++];
+		int64_t since_ms = __atomic_load_n(&provider->down_since_ms, __ATOMIC_RELAXED);
+		if (!since_ms)
+			continue;
+		*ret_name = provider->config.name;
+		*ret_since_ms = since_ms;
+		return true;
+	}
+	return false;
 }
 
 void health_failure(struct provider *provider, const struct poll *poll, uint32_t part, uint32_t status, const char *reason)

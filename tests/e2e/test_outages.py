@@ -67,9 +67,12 @@ def test_a_gap_of_six_hours_is_filled_from_history_and_from_nothing_else():
     ])
     # In the middle the clock stands, and the daemon is another one afterwards: nothing needs to remember the outage.
     lab.go_to(dead + 3 * HOUR)
+    told = [reason["part"] for reason in lab.daemon.http.get("/health")["reasons"]]
+    assert "twin" in told and "nettra" in told, told
     for provider in ("twin", "nettra", "novus", "http_json"):
         state = lab.state(provider)
         assert state["state"] != "ok" and not state["good_share"], (provider, state)
+        assert state["state"] != "down" or provider in told, (provider, told)
         for truth in lab.truths(provider):
             late = rows_between(lab.stored(truth), dead + READ_S * 1000, end)
             assert not late, f"{truth.name} has readings of an outage: {late[:2]}"
