@@ -18,6 +18,7 @@ static void help(void)
 		   "  --admin-key-file FILE  where the first start writes the admin API key (else it is printed once)\n"
 		   "  --clock sim:FILE[@TIME]  simulated clock, shared through FILE, begun at TIME (tests)\n"
 		   "  --until TIME           a simulated clock goes no further (tests)\n"
+		   "  --step SPAN            a simulated clock stops at multiples of it only (tests)\n"
 		   "  --help, --version\n"
 		   "\nSee hydrod(8), hydro.lua(5), hydroctl(1).");
 }
@@ -73,6 +74,9 @@ int main(int argc, char **argv)
 		} else if (strcmp(argv[i], "--until") == 0) {
 			if (!hd_time_parse(value, strlen(value), true, &options.until_ms))
 				code = wrong("not a time (RFC 3339)", value);
+		} else if (strcmp(argv[i], "--step") == 0) {
+			if (!hd_duration_parse(value, &options.step_ms))
+				code = wrong("not a time span like 10s", value);
 		} else {
 			code = wrong("unknown option", argv[i]);
 		}

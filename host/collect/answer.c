@@ -89,10 +89,13 @@ static int32_t emit_raw(void *ctx, const hydro_raw *values, uint32_t count)
 		poll->raws = grown;
 		poll->raw_capacity = capacity;
 	}
-	memcpy(poll->raws + poll->raw_count, values, count * sizeof *values);
-	poll->raw_count += count;
-	poll->raws_total += count;
+	/* The next poll takes what came in after this one had begun, for all parts. */
+	int64_t ahead_ms = HD_MAX(poll->now_ms, poll->received_ms) + poll->collect->config.skew_ms;
 	for (uint32_t i = 0; i < count; i++) {
+		if (poll->mode == HYDRO_POLL_HISTORY && values[i].ts_ms > poll->now_ms && values[i].ts_ms <= ahead_ms)
+			continue;
+		poll->raws[poll->raw_count++] = values[i];
+		poll->raws_total++;
 		poll->newest_ms = HD_MAX(poll->newest_ms, values[i].ts_ms);
 		poll->page_newest_ms = HD_MAX(poll->page_newest_ms, values[i].ts_ms);
 	}

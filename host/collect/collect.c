@@ -220,6 +220,7 @@ static void config_defaults(struct hd_collect_config *config)
 	DEFAULT(first_window_ms, HD_COLLECT_FIRST_WINDOW_MS);
 	DEFAULT(ahead_ms, HD_COLLECT_AHEAD_MS);
 	config->ahead_ms = HD_MAX(config->ahead_ms, 0);
+	DEFAULT(skew_ms, HD_COLLECT_SKEW_MS);
 	DEFAULT(overlap_ms, HD_COLLECT_OVERLAP_MS);
 	config->overlap_ms = HD_MAX(config->overlap_ms, 0);
 	DEFAULT(overlap_every_ms, HD_MAX(config->overlap_ms, 1));

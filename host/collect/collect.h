@@ -26,6 +26,7 @@ struct hd_worker;
 #define HD_COLLECT_SLICE_MS (INT64_C(6) * 3600 * 1000)
 #define HD_COLLECT_HISTORY_MS (INT64_C(90) * 86400 * 1000)
 #define HD_COLLECT_FIRST_WINDOW_MS (INT64_C(3600) * 1000)
+#define HD_COLLECT_SKEW_MS (INT64_C(300) * 1000)
 #define HD_COLLECT_AHEAD_MS (INT64_C(6) * 3600 * 1000)
 #define HD_COLLECT_OVERLAP_MS (INT64_C(600) * 1000)
 #define HD_COLLECT_BEHIND_MS (INT64_C(86400) * 1000)
@@ -116,6 +117,8 @@ struct hd_collect_config {
 	int64_t first_window_ms;   /* how far back a point without any reading and without a start is asked */
 	int64_t ahead_ms;          /* how far ahead of now a window ends: a logger's wrong clock is to be seen while it is wrong, not when
 	                            * its times have come; < 0: at now */
+	int64_t skew_ms;           /* what is ahead by no more than that waits for its time, as what came in while a poll went on: else a part
+	                            * asked late would move the newest reading past what the others have not been asked for. As the pipeline's */
 	int64_t overlap_ms;        /* how far before the newest reading is asked once every overlap_every_ms; < 0: never */
 	int64_t overlap_every_ms;  /* 0: overlap_ms */
 	int64_t deep_ms;           /* the same further back and less often, for what providers take in hours late; < 0: never */

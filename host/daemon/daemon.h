@@ -11,6 +11,7 @@ struct hd_daemon_options {
 	const char *config_path;
 	const char *admin_key_file; /* NULL: the key is printed once on standard error */
 	int64_t until_ms;           /* simulated clock: no further; 0 = no end */
+	int64_t step_ms;            /* simulated clock: advances to multiples of it; 0 = to each time that something waits for */
 	bool check;                 /* check only */
 };
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "collect/fake.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define HOUR_MS INT64_C(3600000)
@@ -178,6 +179,62 @@ Test(history, a_window_ends_ahead_of_now_to_see_a_wrong_clock_while_it_is_wrong)
 		cr_assert_eq(f->requests[i].to_ms, f->requests[i].at_ms + HD_COLLECT_AHEAD_MS);
 	}
 	cr_assert_eq(fake_counters(f).gaps, 0u, "a window that ends ahead is no gap");
+	fake_free(f);
+}
+
+static int64_t part_back_ms; /* part 1 fails until then */
+
+static void serve_part_back_later(struct fake *f, const struct fake_request *q, struct fake_reply *reply)
+{
+	if (q->part == 1 && fake_now() < part_back_ms)
+		reply->status = 503;
+	else
+		fake_serve_series(f, q, reply);
+}
+
+Test(history, a_part_that_is_asked_late_does_not_pass_what_the_others_were_asked_for)
+{
+	struct fake *f = fake_new();
+	f->config.ahead_ms = 0; /* the default */
+	f->parts = 2;
+	f->reading_ms = 10000;
+	f->serve = serve_part_back_later;
+	uint32_t p = fake_point(f, 300, 0);
+	f->newest_ms[p] = fake_now() - 60000;
+	fake_open(f);
+	part_back_ms = INT64_MAX;
+	for (int i = 0; i < 300 && f->request_count < 2; i++)
+		fake_run(f, 1000, 1000);
+	int64_t asked = f->requests[0].at_ms;
+	part_back_ms = asked + 60000;
+	fake_run(f, 200000, 1000);
+	cr_assert_geq(f->feed_count, 1u);
+	cr_assert_leq(f->feeds[0].last_ms, asked, "the part that came back a minute later shows readings of that minute");
+	cr_assert_gt(f->feeds[0].last_ms, asked - f->reading_ms);
+	fake_free(f);
+}
+
+static void serve_ahead(struct fake *f, const struct fake_request *q, struct fake_reply *reply)
+{
+	(void)f;
+	reply->status = 200;
+	(void)snprintf(reply->body, sizeof reply->body, "r %lld 1 1\nr %lld 2 1\nr %lld 3 1\n", (long long)fake_now() - 1000, (long long)fake_now() + 60000,
+		       (long long)fake_now() + HOUR_MS);
+	cr_assert_eq(q->mode, HYDRO_POLL_HISTORY);
+}
+
+Test(history, what_is_far_ahead_is_fed_at_once_and_what_is_a_little_ahead_in_its_time)
+{
+	struct fake *f = fake_new();
+	f->config.ahead_ms = 0; /* the default */
+	f->serve = serve_ahead;
+	uint32_t p = fake_point(f, 300, 0);
+	f->newest_ms[p] = fake_now() - 60000;
+	fake_open(f);
+	for (int i = 0; i < 300 && !f->feed_count; i++)
+		fake_run(f, 1000, 1000);
+	cr_assert_eq(f->feeds[0].count, 2u);
+	cr_assert_eq(f->feeds[0].last_ms - f->feeds[0].first_ms, HOUR_MS + 1000);
 	fake_free(f);
 }
 
