@@ -139,7 +139,7 @@ class Daemon(Process):
     """hydrod on a folder of its own; a second start on the same folder finds its data again. With wait=0 it is not waited for: attach() does."""
 
     def __init__(self, folder, sim_port, port=0, extra="", level="info", options=(), env=None, pipelines=None, wait=60, log="hydrod.log", wrap=(),
-                 more_providers="", plugin_dirs=()):
+                 more_providers="", plugin_dirs=(), timeout="30s"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         build = build_dir()
@@ -148,7 +148,7 @@ class Daemon(Process):
         ready.unlink(missing_ok=True)
         paths = {"twin": "twin/tdata/v1", "nettra": "nettra/v2", "novus": "novus"}
         providers = "\n".join(
-            f"    {name} = {{ options = {{ base_url = 'http://127.0.0.1:{sim_port}/{path}' }}, concurrency = 64 }}," for name, path in paths.items())
+            f"    {name} = {{ options = {{ base_url = 'http://127.0.0.1:{sim_port}/{path}' }}, concurrency = 64, timeout = {timeout!r} }}," for name, path in paths.items())
         self.config.write_text(CONFIG.format(
             data=str(self.folder / "data"), key=str(self.folder / "hydrod.key"), ready=str(ready), port=port, level=level,
             pipelines=str(pipelines or ROOT / "scripts" / "lua" / "pipelines"),
@@ -266,7 +266,7 @@ def stored_raws(daemon, point_id, start, end):
 
 
 def lost_of(served, rows, join_ms=30000):
-    """Served (metric, ts) that no stored reading within the join window has."""
+    """Served (metric, ts) that no stored reading within the join window has: its time is the earliest part's, or that of the part that came first."""
     import bisect
     times = [ts for ts, _ in rows]
     lost = []
@@ -274,7 +274,7 @@ def lost_of(served, rows, join_ms=30000):
         for ts in stamps:
             at = bisect.bisect_left(times, ts - join_ms)
             found = False
-            while at < len(rows) and rows[at][0] <= ts:
+            while at < len(rows) and rows[at][0] <= ts + join_ms:
                 found = found or metric in rows[at][1]
                 at += 1
             if not found:

@@ -22,7 +22,7 @@ def json_provider(sim, name="http_json", history=True):
     """An instance of http_json for the simulator's points of that kind, as a line of the configuration."""
     base = f"http://127.0.0.1:{sim.port}/json/devices/{{token}}"
     back = f" history_url = '{base}/readings?from={{from}}&to={{to}}&limit={{limit}}', page_limit = 100, order = 'asc', date_format = 'iso'," if history else ""
-    return f"    {name} = {{ plugin = 'http_json', options = {{ url = '{base}/latest',{back} items = 'readings', ts = 'time' }} }},"
+    return f"    {name} = {{ plugin = 'http_json', options = {{ url = '{base}/latest',{back} items = 'readings', ts = 'time' }}, timeout = '1s' }},"
 
 
 class Truth:
@@ -84,8 +84,8 @@ def compare(truth, stored, start, end, join_ms=JOIN_MS):
     problems += [f"{truth.name}: {iso(ts)} rev {rev} is there twice" for ts, rev in stored.twice()]
     for row in stored.rows:
         for metric, value in row["raws"].items():
-            # A reading's time is the earliest of its parts' times.
-            near = stamps[metric][bisect.bisect_left(stamps[metric], row["ms"]):bisect.bisect_right(stamps[metric], row["ms"] + reach)]
+            # A reading's time is that of its earliest part, or of the one that came first when others had to be asked again.
+            near = stamps[metric][bisect.bisect_left(stamps[metric], row["ms"] - reach):bisect.bisect_right(stamps[metric], row["ms"] + reach)]
             match = next((ts for ts in near if truth.shown[metric][ts]["shown"][metric] == value), None)
             compared += 1
             if match is None:
