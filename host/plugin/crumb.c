@@ -274,8 +274,10 @@ bool hd_crumb_describe(uint32_t crumb, struct hd_crumb_where *ret)
 
 size_t hd_crumbs_check_hung(int64_t now_ns, int64_t limit_ns, struct hd_crumb_where *ret)
 {
+	static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER; /* guards: seen, hung_slot; taken before lock */
 	static struct { uint32_t entries; int64_t since_ns; } seen[HD_CRUMB_THREADS_MAX];
 	size_t hung = 0;
+	(void)pthread_mutex_lock(&seen_lock);
 	for (size_t i = 0; i < HD_CRUMB_THREADS_MAX; i++) {
 		const struct hd_crumb_slot *slot = &area->slots[i];
 		uint32_t crumb = __atomic_load_n(&slot->crumb, __ATOMIC_ACQUIRE);
@@ -294,6 +296,7 @@ size_t hd_crumbs_check_hung(int64_t now_ns, int64_t limit_ns, struct hd_crumb_wh
 			ret->fatal = HD_CRUMB_HANG;
 		}
 	}
+	(void)pthread_mutex_unlock(&seen_lock);
 	return hung;
 }
 

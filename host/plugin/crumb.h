@@ -82,7 +82,7 @@ static inline void hd_crumb_leave(void)
 
 /*
  * The watchdog's look: a thread that was inside the same call at a look at least limit_ns ago is hung. Returns the number of
- * hung ones and describes the first; hd_crumbs_abort_hung marks it and aborts the daemon on purpose. [control, one thread]
+ * hung ones and describes the first; hd_crumbs_abort_hung marks it and aborts the daemon on purpose. [control, plugin-watch]
  */
 size_t hd_crumbs_check_hung(int64_t now_ns, int64_t limit_ns, struct hd_crumb_where *ret);
 _Noreturn void hd_crumbs_abort_hung(void);
