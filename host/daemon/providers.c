@@ -140,8 +140,12 @@ int daemon_open_collect(struct hd_daemon *d, struct hydro_error *err)
 		if (!d->instances[i])
 			continue;
 		struct hd_collect_provider *to = &providers[count];
-		*to = (struct hd_collect_provider){.concurrency = (uint32_t)c->concurrency, .timeout_ms = (uint32_t)c->timeout_ms, .rate = c->rate};
-		count += hd_collect_wire_provider(d->instances[i], to);
+		if (!hd_collect_wire_provider(d->instances[i], to))
+			continue;
+		to->concurrency = (uint32_t)c->concurrency;
+		to->timeout_ms = (uint32_t)c->timeout_ms;
+		to->rate = c->rate;
+		count++;
 	}
 	if (rc != HYDRO_OK)
 		return rc;

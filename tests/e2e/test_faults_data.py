@@ -10,7 +10,7 @@ HOUR = 3600000
 T0 = 1767225600000  # 2026-01-01T00:00:00Z
 HOURS = 75 if e2e.LONG else 27
 READ_S = 60 if e2e.LONG else 300
-POLL_S = 300 if e2e.LONG else 900
+POLL_S = 300 if e2e.LONG else 1800
 PROVIDERS = ("twin", "nettra", "novus", "http_json")
 FROM, UNTIL = T0 + 2 * HOUR, T0 + (HOURS - 3) * HOUR
 DEEP = 13 * HOUR  # what a provider had late, or twice denied, is looked for twice a day
@@ -97,6 +97,27 @@ def test_whatever_is_served_is_stored_and_told_apart():
     hydrolab.remove(folder)
     print(f"{len(FAULTS) - 1} kinds of faults on {len(kinds)} points in {HOURS} simulated hours: {values} values as served, 0 lost, 0 invented; "
           + ", ".join(f"{kind} {flagged} of {touched} told" for kind, (touched, flagged) in told.items()))
+
+
+def test_a_request_that_hangs_fails_after_the_configured_time_and_its_data_come_later():
+    folder = hydrolab.folder_for("hang")
+    sim = hydrolab.Sim(folder, "--points", 4, "--threads", 1, "--mix", "1:1:1:1", "--period", "60s")
+    sim.fault(kind="hang", points=[0, 3], count=4)
+    daemon = hydrolab.Daemon(folder / "hydrod", sim.port, more_providers=faultlab.json_provider(sim), timeout="1s")
+    daemon.import_from(sim, period=10)
+
+    def told():
+        failures = [failure["reason"] for provider in daemon.http.get("/providers")["items"] for failure in provider["recent_failures"]]
+        return len(failures) >= 2 and failures
+    failures = wait_until(told, 15, "failures of requests that hang")
+    points = [point["id"] for point in daemon.points().values()]
+    wait_until(lambda: all(daemon.http.raw("GET", f"/api/v1/analytics/points/{p}/realtime")[0] == 200 for p in points), 60, "readings after the hang")
+    readings, lost = hydrolab.count_lost(daemon, hydrolab.served_accounts(sim, 4), seconds=30)
+    assert readings >= 4 * 59 and not lost, (readings, lost[:5])
+    assert daemon.stop() == 0
+    sim.stop()
+    hydrolab.remove(folder)
+    print(f"hanging requests: told as «{failures[0]}», {readings} readings served, 0 lost")
 
 
 e2e.main(globals())
