@@ -1,4 +1,5 @@
 """Starts the simulator and hydrod for run.sh and the end-to-end tests, and counts what was lost. Standard library only."""
+import atexit
 import http.client
 import json
 import os
@@ -65,6 +66,7 @@ class Process:
         self.log = open(self.log_path, "ab")
         self.log_begin = self.log.tell()  # what an earlier run on the same folder wrote stands before it
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, env=env, cwd=cwd)
+        atexit.register(self.kill)  # a test that fails leaves nothing behind
 
     def log_text(self):
         return self.log_path.read_bytes()[self.log_begin:].decode(errors="replace")
