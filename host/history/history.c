@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define MERGE_AFTER_MS HOUR_MS
-#define MERGE_SEGMENTS 8u
+#define MERGE_SEGMENTS 4u
 #define LOOK_EVERY_S 1
 #define ROLL_TIMEOUT_MS 30000
 #define READER_NAME "history"

@@ -15,7 +15,7 @@
 #define DAY_MS INT64_C(86400000)
 #define HOUR_MS INT64_C(3600000)
 /* A (day, point) has at most this many parts more than its rows need; then they are all made one. */
-#define PARTS_SPARE 4u
+#define PARTS_SPARE 16u
 #define SEQ_BITS 8u
 #define POINT_BITS 24u
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,7 @@ static int merge_some(struct hd_history *history, const struct hd_journal_sealed
 		(void)pthread_mutex_unlock(&history->status_lock);
 	}
 	run_done(&run);
+	(void)malloc_trim(0); /* what a run of millions of rows took is wanted elsewhere meanwhile */
 	return rc;
 }
 

@@ -36,6 +36,7 @@ struct fetch fetch(uint16_t port, const char *method, const char *target, const 
 	(void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	(void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
+	(void)curl_easy_setopt(curl, CURLOPT_EXPECT_100_TIMEOUT_MS, 30000L); /* a large body waits for the server's word, however busy the machine */
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
 	(void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take);
