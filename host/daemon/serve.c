@@ -4,6 +4,7 @@
 
 #include "api/wire.h"
 #include "base/fs.h"
+#include "pipeline/plan.h"
 #include "pipeline/scripts.h"
 
 #include <stdio.h>
@@ -103,12 +104,21 @@ static int ready(void *arg, struct hydro_error *err)
 	return status.error_code == HYDRO_OK ? HYDRO_OK : hd_error_set(err, HYDRO_E_AGAIN, "the journal cannot write: %s", status.error_text);
 }
 
-static int nothing_more(void *arg, const struct hd_spec *spec, struct hd_script *script)
+struct compile {
+	struct hd_daemon *daemon;
+	struct hydro_error *err;
+};
+
+/* Whether the steps that the script gave for a point make a plan. */
+static int compile_plan(void *arg, const struct hd_spec *spec, struct hd_script *script)
 {
-	(void)arg;
-	(void)spec;
-	(void)script;
-	return HYDRO_OK;
+	struct compile *compile = arg;
+	struct hd_daemon *d = compile->daemon;
+	struct hd_plan *plan = NULL;
+	uint32_t generation = hd_names_find(d->names, HD_NAME_GENERATION, spec->script);
+	int rc = hd_plan_compile(hd_pipeline_shapes(d->pipeline), spec, generation, script, &plan, NULL, compile->err);
+	hd_plan_free(&plan);
+	return rc;
 }
 
 /* A point runs only if its pipeline builds for it: refused at the door, not later in the night. */
@@ -120,7 +130,8 @@ static int check_point(void *arg, const struct hd_point_spec *spec, struct hydro
 	struct hd_point *point = hd_point_make(spec, err);
 	if (!point)
 		return err ? err->code : HYDRO_E_NOMEM;
-	int rc = hd_scripts_with_spec(d->scripts, spec->pipeline, NULL, 0, point, nothing_more, NULL, err);
+	struct compile compile = {d, err};
+	int rc = hd_scripts_with_spec(d->scripts, spec->pipeline, NULL, 0, point, compile_plan, &compile, err);
 	hd_point_unref(point);
 	return rc == HYDRO_E_NOTFOUND ? hd_error_set(err, HYDRO_E_CONFIG, "pipeline: there is no pipeline \"%.60s\"", spec->pipeline) : rc;
 }

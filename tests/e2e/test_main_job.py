@@ -104,6 +104,9 @@ def test_a_point_changes_live_and_a_stale_write_is_refused():
     status, body, _ = daemon.http.raw("PATCH", path, json.dumps({"params": {"sensor_depth": 1}}), "application/json", {"If-Match": tag})
     assert status == 412, body
 
+    status, body, _ = daemon.http.raw("PATCH", path, json.dumps({"params": {"sensor_depth": "deep"}}), "application/json")
+    assert status == 422 and b"sensor_depth" in body, body
+
     def new_depth():
         rows = daemon.history(point["id"], int(time.time() * 1000) - 120000, int(time.time() * 1000) + 60000)
         return any("water_table" in r["values"] and abs(r["values"]["water_table"]["value"] - (99.5 - r["values"]["level"]["value"])) < 1e-9
