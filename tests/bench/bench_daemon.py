@@ -134,7 +134,9 @@ def scale(points):
     sim = daemon = None
     poll, logger = 300, 50
     try:
-        sim = hydrolab.Sim(folder, "--points", points, "--threads", 1, "--mix", "1:0:0:0", "--period", f"{logger}s", "--skew", "off")
+        # Loggers that begin now: no past to catch up with, so the rate is what the points give from the start.
+        origin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        sim = hydrolab.Sim(folder, "--points", points, "--threads", 1, "--mix", "1:0:0:0", "--period", f"{logger}s", "--skew", "off", "--origin", origin)
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port)
         start = time.monotonic()
         daemon.http.timeout = 900
