@@ -298,6 +298,21 @@ Test(scripts, a_check_builds_all_and_changes_nothing)
 	stand_close(&st);
 }
 
+Test(scripts, a_canary_that_was_put_is_not_ended_by_the_file_it_wrote)
+{
+	struct stand st;
+	stand_open(&st, 50, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	hd_buf_clear(&st.json);
+	struct hd_scripts_change change = {.share = 20};
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", SECOND, strlen(SECOND), &change, &st.json, &st.err), HYDRO_OK, "%s", st.err.text);
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_reload(st.scripts, NULL, NULL, &st.json, &st.err), HYDRO_OK);
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_list(st.scripts, &st.json, &st.err), HYDRO_OK);
+	cr_assert(strstr(answer(&st), "\"canary\":{"), "%s", answer(&st));
+	stand_close(&st);
+}
+
 Test(scripts, a_canary_runs_on_its_share_and_the_next_reload_ends_it)
 {
 	struct stand st;
