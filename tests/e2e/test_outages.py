@@ -16,11 +16,11 @@ T0 = 1767225600000  # 2026-01-01T00:00:00Z
 class Lab:
     """Simulator and daemon on one simulated clock that goes from stage to stage."""
 
-    def __init__(self, name, faults, mix="1:1:1:1", points=POINTS):
+    def __init__(self, name, faults, points=POINTS, read_s=READ_S):
         self.folder = hydrolab.folder_for(name)
         self.clock = self.folder / "clock"
         self.points = points
-        self.sim = hydrolab.Sim(self.folder, "--points", points, "--threads", 1, "--mix", mix, "--period", f"{READ_S}s", "--clock", self.clock,
+        self.sim = hydrolab.Sim(self.folder, "--points", points, "--threads", 1, "--mix", "1:1:1:1", "--period", f"{read_s}s", "--clock", self.clock,
                                 "--start", faultlab.iso(T0), "--origin", faultlab.iso(T0 - HOUR))
         for fault in faults:
             self.sim.fault(**fault)
@@ -119,8 +119,8 @@ def test_a_gap_of_six_hours_is_filled_from_history_and_from_nothing_else():
 
 def test_times_from_the_future_are_kept_flagged_and_never_latest():
     ahead, end = T0 + 2 * HOUR, T0 + 6 * HOUR
-    shift = HOUR + 120000  # between the loggers' slots
-    lab = Lab("ahead", [{"kind": "clock_ahead", "points": [index, index], "from": ahead, "until": ahead + HOUR, "delay": shift} for index in (0, 1, 2, 3)], points=8)
+    shift = HOUR + 120000  # between the loggers' slots of five minutes
+    lab = Lab("ahead", [{"kind": "clock_ahead", "points": [index, index], "from": ahead, "until": ahead + HOUR, "delay": shift} for index in (0, 1, 2, 3)], points=8, read_s=300)
     now = ahead + HOUR // 2
     lab.go_to(now)
     flagged = 0
