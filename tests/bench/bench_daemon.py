@@ -21,7 +21,7 @@ def say(text):
 
 def figure(bench, name, value, unit, goal=None, reference=None, reference_name=None, n=1):
     met = None if goal is None or value is None else value <= goal
-    ratio = None if not reference else value / reference
+    ratio = None if not reference or value is None else value / reference
     print(json.dumps({"bench": bench, "name": name, "value": value, "unit": unit, "reference": reference, "reference_name": reference_name,
                       "ratio": ratio, "goal": goal, "met": met, "n": n}), flush=True)
 
@@ -67,11 +67,16 @@ def rate(daemon, seconds):
     return (daemon.metrics()["hydro_measurements_total"] - start) / (time.monotonic() - at)
 
 
+def from_now():
+    """Loggers that begin now: no past to catch up with, so the rate is what the points give from the start."""
+    return "--origin", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def freshness_run(name, points, logger_period, poll_period, mix, warm, seconds, goal, join=None):
     folder = hydrolab.folder_for("bench")
     sim = daemon = None
     try:
-        sim = hydrolab.Sim(folder, "--points", points, "--threads", 1, "--mix", mix, "--period", f"{logger_period}s", *(("--skew", "off") if join else ()))
+        sim = hydrolab.Sim(folder, "--points", points, "--threads", 1, "--mix", mix, "--period", f"{logger_period}s", *(("--skew", "off") if join else ()), *from_now())
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port)
         daemon.import_from(sim, period=poll_period, join=join)
         say(f"{name}: warming up for {warm} s")
@@ -90,8 +95,8 @@ def freshness_run(name, points, logger_period, poll_period, mix, warm, seconds, 
 
 
 def freshness():
-    freshness_run("1000_points_each_minute", 1000, 60, 60, "64:60:48:0", 75, 60, 20)
-    freshness_run("20000_measurements_a_second", 20000, 1, 15, "1:0:0:0", 60, 60, 100, join="0s")
+    freshness_run("1000_points_each_minute", 1000, 60, 60, "64:60:48:0", 90, 60, 20)
+    freshness_run("20000_measurements_a_second", 20000, 1, 15, "1:0:0:0", 20, 60, 100, join="0s")
 
 
 def recovery(kills):
@@ -134,9 +139,7 @@ def scale(points):
     sim = daemon = None
     poll, logger = 300, 50
     try:
-        # Loggers that begin now: no past to catch up with, so the rate is what the points give from the start.
-        origin = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        sim = hydrolab.Sim(folder, "--points", points, "--threads", 1, "--mix", "1:0:0:0", "--period", f"{logger}s", "--skew", "off", "--origin", origin)
+        sim = hydrolab.Sim(folder, "--points", points, "--threads", 1, "--mix", "1:0:0:0", "--period", f"{logger}s", "--skew", "off", *from_now())
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port)
         start = time.monotonic()
         daemon.http.timeout = 900
