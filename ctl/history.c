@@ -100,7 +100,8 @@ static void flags_text(const cJSON *row, struct hd_buf *ret)
 		hd_buf_printf(ret, "%s%s%s%s", ret->len ? " " : "", metric, *metric ? ":" : "", ctl_text(flag, "flag"));
 	}
 	cJSON_ArrayForEach(note, cJSON_GetObjectItemCaseSensitive(row, "notes"))
-		hd_buf_printf(ret, "%s%s", ret->len ? " " : "", cJSON_IsString(note) ? note->valuestring : "");
+		if (cJSON_IsString(note) && strcmp(note->valuestring, "fileable") != 0) /* nothing to look at */
+			hd_buf_printf(ret, "%s%s", ret->len ? " " : "", note->valuestring);
 }
 
 /* Each row as {"ts", "<metric>"…, "flags"}, with titles that have the units, for a table. */

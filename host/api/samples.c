@@ -10,7 +10,8 @@
 static const struct {
 	uint16_t bit;
 	const char *name;
-} notes[] = {{HD_SAMPLE_CLOCK, "clock"}, {HD_SAMPLE_UNPROCESSED, "unprocessed"}, {HD_SAMPLE_HELD, "held"}, {HD_SAMPLE_LATE, "late"}, {HD_SAMPLE_MANUAL, "manual"}};
+} notes[] = {{HD_SAMPLE_CLOCK, "clock"}, {HD_SAMPLE_UNPROCESSED, "unprocessed"}, {HD_SAMPLE_HELD, "held"}, {HD_SAMPLE_LATE, "late"}, {HD_SAMPLE_MANUAL, "manual"},
+	   {HD_SAMPLE_FILE, "fileable"}};
 
 const char *hd_sample_note(uint32_t i, uint16_t *ret_bit)
 {

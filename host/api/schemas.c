@@ -149,7 +149,7 @@ static const struct hd_schema_field measurement_fields[] = {
 	{"rev", I, REQ, 0, 0, NULL, "revision; a higher one replaces lower ones"},
 	{"values", O, REQ, 0, 0, NULL, "Value by metric"},
 	{"flags", A, 0, 0, 0, "Flag", "with their provenance"},
-	{"notes", A, 0, 0, 0, NULL, "clock, unprocessed, held, late, manual"},
+	{"notes", A, 0, 0, 0, NULL, "clock, unprocessed, held, late, manual, fileable"},
 	{"score", N, 0, 0, 1, NULL, "mean quality over its metrics"},
 	{"pipeline", T, NUL, 0, 0, NULL, "name@version that made it"},
 	{"raw", O, 0, 0, 0, NULL, "raw values by metric, with raw=true"},

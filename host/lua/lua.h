@@ -111,7 +111,7 @@ struct hd_selftest_flag {
 struct hd_selftest_reading {
 	int64_t ts_ms;
 	uint32_t raw_count, value_count, flag_count; /* value_count, flag_count: filled by run */
-	bool unprocessed;
+	bool unprocessed, fileable;
 	struct hd_selftest_value raws[HD_SELFTEST_VALUES_MAX];
 	struct hd_selftest_value values[HD_SELFTEST_VALUES_MAX];
 	struct hd_selftest_flag flags[HD_SELFTEST_FLAGS_MAX];

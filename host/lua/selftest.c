@@ -82,6 +82,8 @@ LUA_RAISES static void push_result(lua_State *L, struct hd_lua *lua, const struc
 	lua_setfield(L, -2, "flags");
 	lua_pushboolean(L, reading->unprocessed);
 	lua_setfield(L, -2, "unprocessed");
+	lua_pushboolean(L, reading->fileable);
+	lua_setfield(L, -2, "fileable");
 }
 
 /* The point that the readings are of, in memory that Lua owns. */

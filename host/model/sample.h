@@ -31,6 +31,7 @@ struct hd_flag {
 #define HD_SAMPLE_HELD 4u        /* raw only for now: an older gap is being filled */
 #define HD_SAMPLE_LATE 8u        /* older than the newest reading of its point */
 #define HD_SAMPLE_MANUAL 16u
+#define HD_SAMPLE_FILE 32u        /* passed a `file` step: may be filed. What was written before that step existed has it not */
 
 /* Raw and result of one (point, ts, rev); arrays are borrowed from the batch that owns the sample. */
 struct hd_sample {

@@ -54,10 +54,8 @@ uint8_t hd_compile_slot(struct hd_compile *c, const struct hd_spec_step *spec, c
 		(void)hd_compile_fail(c, spec, option, NULL, err, "`%s`: %s", option, why.text);
 		return HD_SLOT_NONE;
 	}
-	for (uint32_t i = 0; i < c->slot_count; i++)
-		if (c->metrics[i] == number)
-			return (uint8_t)i;
-	uint8_t slot = add_slot(c, number, hd_metric_unit(number));
+	uint8_t slot = hd_compile_slot_of(c, number);
+	slot = slot == HD_SLOT_NONE ? add_slot(c, number, hd_metric_unit(number)) : slot;
 	if (slot == HD_SLOT_NONE)
 		(void)hd_compile_fail(c, spec, option, NULL, err, "the plan names more than %u metrics", HD_PLAN_SLOTS_MAX);
 	return slot;
@@ -101,6 +99,39 @@ bool hd_compile_sink_known(const struct hd_compile *c, const char *name, const c
 	known |= !shapes->sinks_known;
 	(void)pthread_mutex_unlock(&shapes->lock);
 	return known;
+}
+
+uint8_t hd_compile_slot_of(const struct hd_compile *c, uint32_t metric)
+{
+	for (uint32_t i = 0; i < c->slot_count; i++)
+		if (c->metrics[i] == metric)
+			return (uint8_t)i;
+	return HD_SLOT_NONE;
+}
+
+/* Those of the plan first, then those that every plan may name. */
+static const char *metric_name(const void *arg, uint32_t i)
+{
+	const struct hd_compile *c = arg;
+	bool own = i < c->slot_count;
+	const char *name = hd_names_get(c->shapes->names, HD_NAME_METRIC, own ? c->metrics[i] : i - c->slot_count + 1);
+	return name && (!own || c->units[i][0]) ? name : "";
+}
+
+const char *hd_compile_nearest(const struct hd_compile *c, const char *name)
+{
+	const char *nearest = hd_diag_nearest(name, metric_name, c, c->slot_count + HD_METRIC_FIRST_FREE - 1);
+	return nearest && nearest[0] ? nearest : NULL;
+}
+
+void hd_compile_set_target(struct hd_compile *c, const char *target)
+{
+	(void)snprintf(c->target, sizeof c->target, "%s", target);
+}
+
+struct hd_file_spec *hd_compile_file(struct hd_compile *c)
+{
+	return &c->file;
 }
 
 void hd_compile_add_sink(struct hd_compile *c)
@@ -289,7 +320,7 @@ static int take_option(struct hd_compile *c, struct hd_step *step, const struct 
 static int name_step(struct hd_compile *c, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
 {
 	uint32_t slot = step->out_count && step->out[0] != HD_SLOT_NONE ? step->out[0] : step->in_count ? step->in[0] : HD_SLOT_NONE;
-	const char *target = spec->id && spec->id[0] ? spec->id : slot != HD_SLOT_NONE ? hd_names_get(c->shapes->names, HD_NAME_METRIC, c->metrics[slot]) : "";
+	const char *target = spec->id && spec->id[0] ? spec->id : c->target[0] ? c->target : slot != HD_SLOT_NONE ? hd_names_get(c->shapes->names, HD_NAME_METRIC, c->metrics[slot]) : "";
 	char number[16];
 	if (!target[0] && step->kind == &hd_step_lua) {
 		(void)snprintf(number, sizeof number, "%u", spec->function + 1);
@@ -338,6 +369,7 @@ static int compile_step(struct hd_compile *c, const struct hd_spec_step *spec, s
 		return hd_compile_fail(c, spec, NULL, NULL, err, "is not available in this version yet: leave the step out");
 	*step = (struct hd_step){.kind = kind, .run = kind->run, .line = spec->line, .link = HD_SLOT_NONE, .param = (uint16_t)c->param_count,
 				 .state = (uint16_t)c->state_bytes};
+	c->target[0] = '\0';
 	memset(step->in, HD_SLOT_NONE, sizeof step->in);
 	memset(step->out, HD_SLOT_NONE, sizeof step->out);
 	int rc = lua ? compile_lua(c, step, spec, err) : check_keys(c, kind, spec, err);

@@ -27,6 +27,8 @@ struct hd_compile {
 	uint32_t at; /* number of the spec's step being compiled */
 	uint32_t slot_count, param_count, state_bytes, table_count, sinks_named;
 	uint64_t hidden, consumed, made;
+	struct hd_file_spec file;
+	char target[64]; /* of the step being compiled, "" = its metric */
 	uint32_t metrics[HD_PLAN_SLOTS_MAX];
 	const char *units[HD_PLAN_SLOTS_MAX];
 	double params[HD_PLAN_PARAMS_MAX];

@@ -165,7 +165,9 @@ static void run_reading(struct dry *d, const struct hd_point_block *block, const
 	add_values(d, "values", values, value_count, true);
 	hd_buf_add_char(d->json, ',');
 	add_flags(d, flags, 0, flag_count);
-	hd_buf_printf(d->json, ",\"unprocessed\":%s}", run->rows[0].bits & HD_ROW_UNPROCESSED ? "true" : "false");
+	uint16_t bits = hd_run_sample_bits(run, 0, 0);
+	hd_buf_printf(d->json, ",\"unprocessed\":%s,\"fileable\":%s}", bits & HD_SAMPLE_UNPROCESSED ? "true" : "false",
+		      bits & HD_SAMPLE_FILE ? "true" : "false");
 }
 
 /*

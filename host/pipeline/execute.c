@@ -103,11 +103,10 @@ static void finish_row(struct hd_worker *w, uint32_t i)
 	struct hd_batch *batch = w->out->batch;
 	HD_ASSERT(hd_batch_extend(batch, row->sample, values, value_count, flags, flag_count)); /* hd_worker_room kept it free */
 	batch->samples[row->sample].generation = run->shape->generation;
+	batch->samples[row->sample].bits = hd_run_sample_bits(run, i, batch->samples[row->sample].bits);
 	HD_COUNT(w, values, value_count);
-	if (HD_UNLIKELY(row->bits & HD_ROW_UNPROCESSED)) {
-		batch->samples[row->sample].bits |= HD_SAMPLE_UNPROCESSED;
+	if (HD_UNLIKELY(row->bits & HD_ROW_UNPROCESSED))
 		HD_COUNT(w, unprocessed, 1);
-	}
 	if (HD_UNLIKELY(row->redo_from_ms != 0))
 		hd_worker_redo_later(w, row->block, row->point, row->redo_from_ms);
 }

@@ -326,3 +326,27 @@ bool hd_pipeline_call(struct hd_pipeline *p, uint32_t point, void (*fn)(void *ar
 	(void)pthread_mutex_unlock(&call.lock);
 	return true;
 }
+
+struct file_spec_job {
+	uint32_t point;
+	struct hd_file_spec spec;
+};
+
+static void file_spec_job(void *arg, struct hd_worker *w)
+{
+	struct file_spec_job *job = arg;
+	struct hd_point_block *block = hd_pipeline_block(w->pipeline, job->point);
+	if (block && hd_block_ready(w, block, job->point, NULL) == HYDRO_OK && block->shape)
+		job->spec = block->shape->file;
+}
+
+int hd_pipeline_file_spec(struct hd_pipeline *p, uint32_t point, struct hd_file_spec *ret, struct hydro_error *err)
+{
+	struct file_spec_job job = {.point = point};
+	if (!hd_pipeline_call(p, point, file_spec_job, &job))
+		return hd_error_set(err, HYDRO_E_CONFLICT, "the pipeline is draining");
+	if (!job.spec.regulator[0])
+		return hd_error_set(err, HYDRO_E_NOTFOUND, "the pipeline of point number %u has no `file` step", point);
+	*ret = job.spec;
+	return HYDRO_OK;
+}

@@ -22,6 +22,7 @@
 struct hd_pipeline;
 struct hd_worker;
 struct hd_latest;
+struct hd_file_spec;
 struct hd_plan;
 struct hd_plans;
 struct hd_shapes;
@@ -150,6 +151,12 @@ void hd_pipeline_synced(void *arg, struct hd_batch *batch);
 struct hd_latest *hd_pipeline_latest(struct hd_pipeline *pipeline);
 /* For hd_plan_compile. [any] */
 struct hd_shapes *hd_pipeline_shapes(struct hd_pipeline *pipeline);
+
+/*
+ * What the `file` step of the point's live plan says; HD_SAMPLE_FILE on a measurement says that it passed such a step.
+ * HYDRO_E_NOTFOUND: no plan, or one that files nothing; HYDRO_E_CONFLICT when draining. [not worker, not io]
+ */
+int hd_pipeline_file_spec(struct hd_pipeline *pipeline, uint32_t point, struct hd_file_spec *ret, struct hydro_error *err);
 
 struct hd_swap_report {
 	uint32_t points;       /* that got another plan */

@@ -79,6 +79,7 @@ static bool add_key(struct hd_buf *key, const struct hd_compile *c, uint32_t gen
 	hd_buf_add(key, c->metrics, c->slot_count * sizeof *c->metrics);
 	const uint64_t sets[] = {c->hidden, c->consumed, c->made};
 	hd_buf_add(key, sets, sizeof sets);
+	hd_buf_add(key, &c->file, sizeof c->file);
 	hd_buf_add(key, c->table, c->table_count * sizeof *c->table);
 	for (uint32_t i = 0; i < c->step_count; i++) {
 		const struct hd_step *s = &c->steps[i];
@@ -107,6 +108,7 @@ static uint64_t stable_hash(const struct hd_compile *c)
 		h = hd_hash_u64(h ^ hd_hash(s->out, sizeof s->out));
 	}
 	h = hd_hash_u64(h ^ hd_hash(c->metrics, c->slot_count * sizeof *c->metrics)); /* numbers of names are kept on disk */
+	h = hd_hash_u64(h ^ hd_hash(c->file.regulator, sizeof c->file.regulator));
 	return hd_hash_u64(h ^ hd_hash(c->table, c->table_count * sizeof *c->table) ^ c->state_bytes ^ (uint64_t)c->param_count << 32);
 }
 
@@ -141,6 +143,7 @@ static int fill_shape(struct hd_shape *shape, const struct hd_compile *c)
 	shape->param_count = c->param_count;
 	shape->state_bytes = c->state_bytes;
 	shape->sinks_named = c->sinks_named;
+	shape->file = c->file;
 	shape->hidden = c->hidden;
 	shape->consumed = c->consumed;
 	shape->made = c->made;

@@ -53,6 +53,14 @@ int hd_plan_compile(struct hd_shapes *shapes, const struct hd_spec *spec, uint32
 		    struct hd_plan **ret, struct hd_plan_fault *fault, struct hydro_error *err);
 void hd_plan_free(struct hd_plan **plan);
 
+/* What a plan's `file` step says: which of a measurement's metrics may be filed, and as what. */
+struct hd_file_spec {
+	char regulator[32];   /* "dga"; "" = the plan has no such step and files nothing */
+	char standard[16];    /* "mayor" "medio" "menor" "muy_pequeno", "" = not said: the work's own holds */
+	uint32_t flow, total, level; /* metrics, in l/s, m3, and m (water table) or cm (stage) */
+	float min_quality;    /* a measurement with a worse one among them is not filed */
+};
+
 struct hd_shape_info {
 	uint64_t hash; /* of all that makes it: script, steps, shared options */
 	uint32_t generation;

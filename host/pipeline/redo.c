@@ -53,33 +53,42 @@ struct again_run {
 	const struct hd_past *past;
 };
 
-static bool same_result(const struct hd_sample *sample, const struct hd_value *values, uint32_t value_count, const struct hd_flag *flags,
-			uint32_t flag_count, bool with_rules)
+/* What came of a reading this time. */
+struct outcome {
+	struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
+	struct hd_flag flags[HD_FLAGS_PER_SAMPLE_MAX];
+	uint32_t value_count, flag_count;
+	uint16_t bits; /* HD_SAMPLE_* */
+};
+
+static bool same_result(const struct hd_sample *sample, const struct outcome *now, bool with_rules)
 {
-	if (sample->bits & (HD_SAMPLE_HELD | HD_SAMPLE_UNPROCESSED | HD_SAMPLE_LATE) || sample->value_count != value_count || sample->flag_count != flag_count)
+	const struct hd_value *values = now->values;
+	const struct hd_flag *flags = now->flags;
+	if (sample->bits != now->bits || sample->value_count != now->value_count || sample->flag_count != now->flag_count)
 		return false;
-	for (uint32_t i = 0; i < value_count; i++)
+	for (uint32_t i = 0; i < now->value_count; i++)
 		if (sample->values[i].metric != values[i].metric || fabs(sample->values[i].value - values[i].value) > 1e-9 * (1.0 + fabs(values[i].value)) ||
 		    sample->values[i].quality != values[i].quality)
 			return false;
-	for (uint32_t i = 0; i < flag_count; i++)
+	for (uint32_t i = 0; i < now->flag_count; i++)
 		if (sample->flags[i].metric != flags[i].metric || sample->flags[i].flag != flags[i].flag ||
 		    (with_rules && sample->flags[i].rule != flags[i].rule))
 			return false;
 	return true;
 }
 
-static int append_revision(struct hd_worker *w, struct hd_point_block *block, const struct hd_sample *old, const struct hd_value *values,
-			   uint32_t value_count, const struct hd_flag *flags, uint32_t flag_count, struct hydro_error *err)
+static int append_revision(struct hd_worker *w, struct hd_point_block *block, const struct hd_sample *old, const struct outcome *now,
+			   struct hydro_error *err)
 {
 	struct hd_sample revision = *old;
 	revision.rev++;
-	revision.bits &= HD_SAMPLE_MANUAL;
+	revision.bits = now->bits;
 	revision.generation = block->shape->generation;
-	revision.values = values;
-	revision.flags = flags;
-	revision.value_count = (uint8_t)value_count;
-	revision.flag_count = (uint8_t)flag_count;
+	revision.values = now->values;
+	revision.flags = now->flags;
+	revision.value_count = (uint8_t)now->value_count;
+	revision.flag_count = (uint8_t)now->flag_count;
 	int rc = hd_worker_room(w, err);
 	if (rc != HYDRO_OK)
 		return rc;
@@ -115,22 +124,21 @@ static int lua_on_past(struct hd_run *run, const struct hd_step *step, struct hd
 static int finish_past(struct hd_worker *w, struct hd_point_block *block, struct again *again, const struct hd_sample *old, uint32_t i,
 		       struct hydro_error *err)
 {
-	struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
-	struct hd_flag flags[HD_FLAGS_PER_SAMPLE_MAX];
-	uint32_t value_count, flag_count;
+	struct outcome now;
 	if (old->ts_ms < again->from_ms)
 		return HYDRO_OK;
 	if (w->run->rows[i].bits & HD_ROW_UNPROCESSED) {
 		again->unprocessed++;
 		return HYDRO_OK;
 	}
-	hd_run_result(w->run, i, values, &value_count, flags, &flag_count);
+	hd_run_result(w->run, i, now.values, &now.value_count, now.flags, &now.flag_count);
+	now.bits = hd_run_sample_bits(w->run, i, old->bits & HD_SAMPLE_MANUAL);
 	HD_COUNT(w, redone, 1);
 	again->readings++;
-	if (same_result(old, values, value_count, flags, flag_count, !again->asked))
+	if (same_result(old, &now, !again->asked))
 		return HYDRO_OK;
 	again->revisions++;
-	return append_revision(w, block, old, values, value_count, flags, flag_count, err);
+	return append_revision(w, block, old, &now, err);
 }
 
 static int run_past(struct hd_worker *w, struct hd_point_block *block, struct again *again, const struct hd_past *past, uint8_t *state,

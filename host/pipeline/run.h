@@ -16,6 +16,7 @@
 #define HD_ROW_STATELESS 1u   /* late or `clock`: steps with state pass it by */
 #define HD_ROW_UNPROCESSED 2u /* a step failed: what came out is dropped, the raw values stay */
 #define HD_ROW_REDO 4u        /* being run again over raw history */
+#define HD_ROW_FILE 8u        /* passed a `file` step */
 
 struct hd_point_block;
 
@@ -67,6 +68,13 @@ void hd_run_steps(struct hd_run *run);
 /* What came of row i; ret arrays hold HD_METRICS_PER_SAMPLE_MAX and HD_FLAGS_PER_SAMPLE_MAX. */
 void hd_run_result(const struct hd_run *run, uint32_t i, struct hd_value *ret_values, uint32_t *ret_value_count, struct hd_flag *ret_flags,
 		   uint32_t *ret_flag_count);
+/* HD_SAMPLE_FILE or HD_SAMPLE_UNPROCESSED, as row i came out; `bits` are what intake says of it. */
+static inline uint16_t hd_run_sample_bits(const struct hd_run *run, uint32_t i, uint16_t bits)
+{
+	if (HD_UNLIKELY(run->rows[i].bits & HD_ROW_UNPROCESSED))
+		return (uint16_t)(bits | HD_SAMPLE_UNPROCESSED);
+	return run->rows[i].bits & HD_ROW_FILE && !(bits & HD_SAMPLE_CLOCK) ? (uint16_t)(bits | HD_SAMPLE_FILE) : bits;
+}
 /* Flags slot `slot` (HD_SLOT_NONE: the whole measurement) of row i; a flag without room is dropped, its cap is not. */
 void hd_run_flag(struct hd_run *run, uint32_t i, uint32_t slot, uint32_t flag, uint32_t rule);
 /* The same for a metric that the shape may not name. */

@@ -109,7 +109,9 @@ static void take_result(struct test_run *test, struct hd_selftest_reading *readi
 	struct hd_flag flags[HD_FLAGS_PER_SAMPLE_MAX];
 	uint32_t value_count, flag_count;
 	hd_run_result(test->run, 0, values, &value_count, flags, &flag_count);
-	reading->unprocessed = test->run->rows[0].bits & HD_ROW_UNPROCESSED;
+	uint16_t bits = hd_run_sample_bits(test->run, 0, 0);
+	reading->unprocessed = bits & HD_SAMPLE_UNPROCESSED;
+	reading->fileable = bits & HD_SAMPLE_FILE;
 	reading->value_count = HD_MIN(value_count, HD_SELFTEST_VALUES_MAX);
 	for (uint32_t i = 0; i < reading->value_count; i++)
 		reading->values[i] = (struct hd_selftest_value){values[i].metric, values[i].quality, values[i].value};

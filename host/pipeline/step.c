@@ -40,6 +40,8 @@ static void fill_table(void)
 		add_kind(&hd_steps_flow[i]);
 	for (uint32_t i = 0; i < hd_steps_quality_count; i++)
 		add_kind(&hd_steps_quality[i]);
+	for (uint32_t i = 0; i < hd_steps_out_count; i++)
+		add_kind(&hd_steps_out[i]);
 }
 
 const struct hd_step_kind *hd_step_kinds(uint32_t *ret_count)

@@ -107,6 +107,7 @@ struct hd_shape {
 	struct hd_step *steps;
 	uint32_t metrics[HD_PLAN_SLOTS_MAX]; /* of each slot; 0 = hidden */
 	uint32_t metric_limit;
+	struct hd_file_spec file;
 	uint8_t *slot_of;                    /* [metric_limit] slot or HD_SLOT_NONE */
 	struct hd_shape *next;               /* in its bucket */
 	void *key;                           /* what the hash is of */
@@ -141,6 +142,14 @@ uint8_t hd_compile_slot(struct hd_compile *compile, const struct hd_spec_step *s
 const struct hd_step *hd_compile_counter_of(const struct hd_compile *compile, uint8_t slot);
 bool hd_compile_sink_known(const struct hd_compile *compile, const char *name, const char **ret_nearest);
 void hd_compile_add_sink(struct hd_compile *compile);
+/* Slot of a metric that an earlier step names or makes, or HD_SLOT_NONE. */
+uint8_t hd_compile_slot_of(const struct hd_compile *compile, uint32_t metric);
+/* The metric with a unit that is nearest to a name, or NULL. */
+const char *hd_compile_nearest(const struct hd_compile *compile, const char *name);
+/* What the step is called after its kind in labels and identity, instead of its metric. */
+void hd_compile_set_target(struct hd_compile *compile, const char *target);
+/* Where the plan's `file` step writes what it says; all zero until then. */
+struct hd_file_spec *hd_compile_file(struct hd_compile *compile);
 
 /* Step tables by topic. */
 extern const struct hd_step_kind hd_step_counter;
@@ -148,6 +157,8 @@ extern const struct hd_step_kind hd_steps_flow[];
 extern const uint32_t hd_steps_flow_count;
 extern const struct hd_step_kind hd_steps_quality[];
 extern const uint32_t hd_steps_quality_count;
+extern const struct hd_step_kind hd_steps_out[];
+extern const uint32_t hd_steps_out_count;
 
 /* What a counter remembers, in raw units: a changed offset or litres_per_pulse must not appear as flow. */
 struct hd_counter_state {

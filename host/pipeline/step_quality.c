@@ -299,28 +299,6 @@ static const struct hd_step_option smooth_options[] = {
 	{"weight", HD_OPT_CONST, 0, "share", NULL, 0.3, 0.0001, 1, "of a new reading"},
 };
 
-/* ---- to, detect, file ---- */
-
-static int check_to(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
-{
-	(void)step;
-	const struct hd_spec_arg *arg = hd_spec_arg(spec, "");
-	arg = arg ? arg : hd_spec_arg(spec, "sinks");
-	for (uint32_t i = 0; arg && i < arg->count; i++) {
-		const char *name = arg->type == HD_ARG_TEXTS ? arg->texts[i] : arg->text, *nearest = NULL;
-		if (!name)
-			return hd_compile_fail(compile, spec, "sinks", NULL, err, "`to` takes names of sinks");
-		if (!hd_compile_sink_known(compile, name, &nearest))
-			return hd_compile_fail(compile, spec, name, nearest, err, "there is no sink `%s`", name);
-		hd_compile_add_sink(compile);
-	}
-	return HYDRO_OK;
-}
-
-static const struct hd_step_option to_options[] = {
-	{"sinks", HD_OPT_NAMES, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "names of sinks"},
-};
-
 #define QUALITY_STEP(name_, doc_, formula_, state_, flags_, options_, bits_, bytes_, run_, check_) \
 	{.name = name_, .doc = doc_, .formula = formula_, .state = state_, .flags = flags_, .options = options_, \
 	 .option_count = HD_ARRAY_LEN(options_), .bits = bits_, .state_bytes = bytes_, .state_version = 1, .run = run_, .check = check_}
@@ -343,8 +321,6 @@ const struct hd_step_kind hd_steps_quality[] = {
 		     HD_STEP_STATEFUL, sizeof(struct held_state), run_dead_band, NULL),
 	QUALITY_STEP("smooth", "A calmed copy (exponential).", "s += weight × (x − s)", "the smoothed value", "", smooth_options, HD_STEP_STATEFUL,
 		     sizeof(struct held_state), run_smooth, NULL),
-	QUALITY_STEP("to", "Names the sinks that get the measurement.", "", "", "", to_options, HD_STEP_NO_CODE, 0, NULL, check_to),
 	{.name = "detect", .doc = "A detector plugin's judgement.", .formula = "", .state = "the plugin's", .flags = "anomaly unannotated", .bits = HD_STEP_NOT_YET},
-	{.name = "file", .doc = "Files the measurement with the regulator.", .formula = "", .state = "", .flags = "", .bits = HD_STEP_NOT_YET},
 };
 const uint32_t hd_steps_quality_count = HD_ARRAY_LEN(hd_steps_quality);

@@ -46,10 +46,13 @@ function m:raw(metric) end
 ---@alias hydro.StepFunction fun(m: hydro.Measurement, state: hydro.State, point: hydro.Point)
 ---@class hydro.Step
 
+---@alias hydro.Standard "mayor" | "medio" | "menor" | "muy_pequeno"
+
 ---@class hydro.Result
 ---@field quality table<string, number>
 ---@field flags table<string, table<string, true>>
 ---@field unprocessed boolean
+---@field fileable boolean it passed a `file` step
 ---@field [string] number?
 
 ---@class hydro.Test
@@ -142,3 +145,7 @@ function smooth(o) end
 ---@param o string[] names of sinks
 ---@return hydro.Step
 function to(o) end
+---Lets the measurement be filed with the regulator; without it nothing is. `level` is `water_table` (m) or `stage` (cm).
+---@param o { [1]: string?, regulator: string?, standard: hydro.Standard?, flow: string?, total: string?, level: string?, min_quality: number?, id: string? }
+---@return hydro.Step
+function file(o) end

@@ -46,4 +46,11 @@ function water.judged(steps, point)
   water.add(steps, frozen { "total", readings = 4, moving = "flow" })
 end
 
+-- What may be filed with the regulator. A point with `filed = false` (a control well, a trial) files nothing.
+function water.filed(steps, point)
+  if point.filed ~= false then
+    water.add(steps, file { "dga", standard = point.standard })
+  end
+end
+
 return water

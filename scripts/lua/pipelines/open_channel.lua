@@ -26,6 +26,7 @@ return pipeline {
       water.add(steps, rate_of_change { "stage", per_hour = point.max_cm_per_hour })
     end
     water.granted(steps, point)
+    water.filed(steps, point)
     return steps
   end,
 
@@ -40,6 +41,7 @@ return pipeline {
     t:clean(r[2], "flow")
     t:flagged(r[3], "stage", "rate_of_change")
     t:flagged(r[4], "flow", "extrapolated")
+    t:check(r[4].fileable, "stage and flow are filed as they are")
 
     r = t:run {
       params = { curve = curve, stage_from = "level", level_offset = 0.05 },

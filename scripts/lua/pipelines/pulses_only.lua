@@ -14,6 +14,7 @@ return pipeline {
       rate { from = "total", to = "flow", max_gap = "2h" },
     }
     water.judged(steps, point)
+    water.filed(steps, point)
     return steps
   end,
 
@@ -29,7 +30,9 @@ return pipeline {
     t:equal(r[2].flow, 5, 1e-9, "18 m3 in an hour")
     t:equal(r[3].flow, 0, 0, "no water is a flow of 0")
     t:flagged(r[4], "flow", "above_granted")
+    t:check(r[4].fileable, "filed as read")
     t:equal(r[5].total, nil, 0, "a status code is no datum")
+    t:check(not r[5].fileable, "and nothing to file")
     t:flagged(r[6], "total", "truncated")
     t:equal(r[6].total, nil, 0, "a cut-off number is no datum")
     t:equal(r[7].total, 5090, 1e-9, "it never becomes the baseline")

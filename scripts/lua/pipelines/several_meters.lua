@@ -25,6 +25,7 @@ return pipeline {
     water.add(steps, sum { of = totals, to = "total" })
     water.add(steps, rate { from = "total", to = "flow", max_gap = "2h" })
     water.judged(steps, point)
+    water.filed(steps, point)
     return steps
   end,
 
@@ -38,6 +39,8 @@ return pipeline {
     t:equal(r[1].total, 160, 1e-9, "10 + 100 + 50")
     t:equal(r[2].total, 196, 1e-9, "28 + 118 + 50")
     t:equal(r[2].flow, 10, 1e-9, "36 m3 in an hour")
+    t:check(r[2].fileable)
     t:equal(r[3].total, nil, 0, "no sum of what is not there")
+    t:check(not r[3].fileable, "and nothing to file")
   end,
 }

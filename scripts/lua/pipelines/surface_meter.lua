@@ -17,6 +17,7 @@ return pipeline {
       -- The meter gives both: what it says it passed and what it counted must agree.
       water.add(steps, balance { flow = "flow", total = "total", window = "24h", tolerance = 0.10 })
     end
+    water.filed(steps, point)
     return steps
   end,
 
@@ -29,5 +30,6 @@ return pipeline {
     t:equal(r[2].total, 1360)
     t:clean(r[2], "flow")
     t:flagged(r[3], "flow", "above_granted")
+    t:check(r[3].fileable, "filed as read")
   end,
 }

@@ -9,6 +9,8 @@ return pipeline {
   samples = {
     { litres_per_pulse = 10, sensor_depth = 80, flow_granted = 20 },
     { flow_from = "total", max_m3h = 200, level_offset = -2, level_divisor = 100, sensor_depth = 60 },
+    { standard = "mayor" },
+    { filed = false },
     {},
   },
 
@@ -22,6 +24,7 @@ return pipeline {
     end
     water.judged(steps, point)
     water.add(steps, dry { flow = "flow", level = "level", min = point.dry_level })
+    water.filed(steps, point)
     return steps
   end,
 
@@ -41,6 +44,7 @@ return pipeline {
     t:clean(r[2], "flow")
     t:flagged(r[3], "flow", "above_granted")
     t:equal(r[3].flow, 25, 0, "a flow above the right stays as read")
+    t:check(r[3].fileable, "and is filed as read")
     t:flagged(r[4], "level", "pumping_dry")
 
     r = t:run {
@@ -52,5 +56,8 @@ return pipeline {
     t:equal(r[2].level, 4, 1e-9, "level")
     t:equal(r[3].total, nil, 0, "zero after history is no datum")
     t:flagged(r[3], "total", "ingest_error")
+
+    r = t:run { params = { filed = false }, readings = { { total = 100, flow = 1 } } }
+    t:check(not r[1].fileable, "a point that is not filed")
   end,
 }

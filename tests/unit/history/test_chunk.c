@@ -45,7 +45,7 @@ static void make(struct made *made, uint32_t count, unsigned metrics)
 	for (uint32_t i = 0; i < count; i++) {
 		struct hd_sample *s = &made->samples[i];
 		ts += next() % 10 == 0 ? 0 : (int64_t)(next() % 3 == 0 ? 60000 : next() % 100000);
-		*s = (struct hd_sample){.ts_ms = ts, .point = 9, .generation = (uint32_t)(next() % 2), .rev = (uint16_t)i, .bits = (uint16_t)(next() % 4)};
+		*s = (struct hd_sample){.ts_ms = ts, .point = 9, .generation = (uint32_t)(next() % 2), .rev = (uint16_t)i, .bits = (uint16_t)(next() % 64)};
 		uint32_t raws = 0, values = 0;
 		for (unsigned m = 0; m < metrics; m++) {
 			if (next() % 8 == 0)

@@ -88,8 +88,58 @@ Test(plan, what_is_not_there_yet_says_so)
 	struct hd_spec spec = {0};
 	rig_step_texts(&spec, "detect", "anomaly", NULL);
 	fails_with(&spec, "not available in this version yet", "", "");
-	rig_step_texts(&spec, "file", "dga", NULL);
-	fails_with(&spec, "not available in this version yet", "", "");
+}
+
+Test(plan, what_is_filed_has_its_unit_and_its_regulator)
+{
+	struct hd_spec spec = {0};
+	rig_step(&spec, "file", "ss", "regulator", "dga", "standard", "major");
+	fails_with(&spec, "`standard` is mayor", "standard", "mayor");
+	rig_step(&spec, "file", "ss", "regulator", "dga", "flow", "level");
+	fails_with(&spec, "`level` is in m, `flow` must be in l/s", "flow", "");
+	rig_step(&spec, "file", "ss", "regulator", "dga", "flow", "folw");
+	fails_with(&spec, "`folw` is made by no step", "flow", "flow");
+	rig_step(&spec, "file", "ss", "regulator", "dga", "level", "battery");
+	fails_with(&spec, "m (water table) or cm (stage)", "level", "");
+	rig_step(&spec, "file", "sn", "regulator", "dga", "min_quality", 2.0);
+	fails_with(&spec, "out of 0", "min_quality", "");
+	rig_step(&spec, "file", "n", "min_quality", 0.5);
+	fails_with(&spec, "`regulator` is missing", "regulator", "");
+	rig_step(&spec, "file", "s", "regulator", "dga");
+	rig_step(&spec, "file", "s", "regulator", "other");
+	fails_with(&spec, "files once", "", "");
+}
+
+Test(plan, a_plan_says_which_metrics_are_filed_as_what)
+{
+	struct names_shapes s = open_shapes();
+	struct hd_plan *plan = NULL;
+	struct hd_spec spec = {.script = "well@1"};
+	rig_step(&spec, "convert", "ssss", "metric", "battery", "as", "gauge", "from", "cm", "to", "cm");
+	rig_step(&spec, "file", "sssn", "regulator", "dga", "standard", "menor", "level", "gauge", "min_quality", 0.5);
+	cr_assert_eq(hd_plan_compile(s.shapes, &spec, 1, NULL, &plan, NULL, NULL), HYDRO_OK);
+	const struct hd_file_spec *file = &plan->shape->file;
+	cr_assert_str_eq(file->regulator, "dga");
+	cr_assert_str_eq(file->standard, "menor");
+	cr_assert_eq(file->flow, HD_METRIC_FLOW);
+	cr_assert_eq(file->total, HD_METRIC_TOTAL);
+	cr_assert_str_eq(hd_names_get(s.names, HD_NAME_METRIC, file->level), "gauge");
+	cr_assert_eq(file->min_quality, 0.5f);
+	cr_assert_str_eq(plan->shape->steps[1].label, "file:dga");
+	hd_plan_free(&plan);
+	hd_spec_done(&spec);
+	/* A plan that knows only a stage files that; any other one the water table. */
+	for (int channel = 0; channel < 2; channel++) {
+		struct hd_spec other = {.script = "well@1"};
+		if (channel)
+			rig_step(&other, "range", "sn", "of", "stage", "max", 100.0);
+		rig_step(&other, "file", "s", "regulator", "dga");
+		cr_assert_eq(hd_plan_compile(s.shapes, &other, 1, NULL, &plan, NULL, NULL), HYDRO_OK);
+		cr_assert_eq(plan->shape->file.level, channel ? HD_METRIC_STAGE : HD_METRIC_WATER_TABLE);
+		hd_plan_free(&plan);
+		hd_spec_done(&other);
+	}
+	close_shapes(&s);
 }
 
 Test(plan, sinks_are_checked_when_they_are_known)
