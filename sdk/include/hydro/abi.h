@@ -23,7 +23,7 @@ extern "C" {
 
 #define HYDRO_ABI_MAGIC 0x4f525948u /* "HYRO" */
 #define HYDRO_ABI_MAJOR 0u
-#define HYDRO_ABI_MINOR 1u
+#define HYDRO_ABI_MINOR 2u
 
 /* ---- results ------------------------------------------------------------------------------------------------------- */
 
@@ -328,6 +328,7 @@ typedef struct hydro_provider_ops {
 #define HYDRO_SINK_WRITE 1u /* write is there */
 #define HYDRO_SINK_QUERY 2u /* query is there */
 #define HYDRO_SINK_HTTP 4u  /* request and parse are there */
+#define HYDRO_SINK_FILING 8u /* filing_info and the filing_ functions are there: it files with a regulator (since 0.2) */
 
 typedef struct hydro_value {
 	double value;
@@ -397,6 +398,118 @@ typedef struct hydro_rows {
 	int32_t (*row)(void *ctx, const hydro_record *record); /* other than HYDRO_OK ends the query */
 } hydro_rows;
 
+/* ---- filing with a regulator (since 0.2) --------------------------------------------------------------------------------- */
+
+/*
+ * A regulator's rules and wire, as one version of its manual gives them. The host's core knows slots, claims, pacing and
+ * proof; all that is the regulator's own stands here. Every function is pure but for the instance's options.
+ */
+
+#define HYDRO_EVERY_HOUR 1u
+#define HYDRO_EVERY_DAY 2u
+#define HYDRO_EVERY_MONTH 3u
+#define HYDRO_EVERY_HALF_YEAR 4u
+
+/* Fields of a measurement that may be filed; the index into hydro_filing_slot.values. */
+#define HYDRO_FIELD_FLOW 0u  /* l/s */
+#define HYDRO_FIELD_TOTAL 1u /* m3 */
+#define HYDRO_FIELD_LEVEL 2u /* m: depth of the water table, or stage of a channel, by the kind */
+#define HYDRO_FIELDS 3u
+
+#define HYDRO_STANDARD_BY_SHEET 1u /* its users may file by sheet or form instead of online */
+
+typedef struct hydro_filing_standard {
+	const char *name;    /* "mayor" */
+	uint32_t every;      /* HYDRO_EVERY_* */
+	uint32_t flags;      /* HYDRO_STANDARD_* */
+	uint32_t lag_months; /* longest time between measurement and filing: months, else lag_ms */
+	uint32_t empty_fields; /* bits 1 << HYDRO_FIELD_*: may be empty under this standard */
+	int64_t lag_ms;
+	const char *doc; /* one line */
+} hydro_filing_standard;
+
+typedef struct hydro_filing_kind {
+	const char *name;        /* "subterranea" */
+	uint32_t fields;         /* bits 1 << HYDRO_FIELD_* that its body has */
+	uint32_t reserved;
+	const char *level_metric; /* metric that its level is read from by default, "" without a level */
+	const char *doc;
+} hydro_filing_kind;
+
+typedef struct hydro_filing_info {
+	uint32_t struct_size;
+	int32_t utc_offset_s;   /* of the regulator's clock, fixed all year: -14400 */
+	const char *family;     /* "dga": the plugins of a family take over from one another by date */
+	const char *valid_from; /* "2025-07-31", first local date that this version holds for */
+	int64_t deadline_ms;    /* from measurement to filing, while all is well */
+	int64_t spacing_ms;     /* least time between two filings of one work */
+	const hydro_filing_standard *standards;
+	const hydro_filing_kind *kinds;
+	uint32_t standard_count, standard_stride;
+	uint32_t kind_count, kind_stride;
+} hydro_filing_info;
+
+/* What is to be filed for one slot. */
+typedef struct hydro_filing_slot {
+	uint32_t struct_size;
+	uint32_t fields; /* bits 1 << HYDRO_FIELD_* whose value is there */
+	const char *code;     /* of the work */
+	const char *kind;     /* name of one of info's kinds */
+	const char *standard; /* name of one of info's standards */
+	const hydro_options *work; /* the work's own options: rows of HYDRO_SCOPE_POINT */
+	int64_t due_ms;       /* the slot */
+	int64_t measured_ms;  /* of the reading that it files */
+	double values[HYDRO_FIELDS];
+} hydro_filing_slot;
+
+#define HYDRO_PAYLOAD_BYTES 480u
+
+/* The bytes that will be sent for a slot, however often; without credentials. Frozen by the host before the first try. */
+typedef struct hydro_filing_payload {
+	uint32_t struct_size;
+	uint32_t len;
+	char text[HYDRO_PAYLOAD_BYTES]; /* ended by NUL */
+} hydro_filing_payload;
+
+typedef struct hydro_filing_send {
+	uint32_t struct_size;
+	uint32_t payload_len;
+	const char *code, *kind;
+	const char *payload;
+	const char *centre;    /* identifier of the control centre */
+	const char *informant; /* identifier of who informs */
+	const char *secret;    /* the informant's password; NULL in requests of a check */
+	const char *receipt;   /* in requests of a check; else NULL */
+	int64_t now_ms;
+	const hydro_options *work;
+} hydro_filing_send;
+
+#define HYDRO_FILING_FILED 1u      /* taken, with receipt: never send again */
+#define HYDRO_FILING_NO_RECEIPT 2u /* taken, without one: never send again */
+#define HYDRO_FILING_DUPLICATE 3u  /* it had one for this slot before; receipt of that one: compare, never send again */
+#define HYDRO_FILING_HELD 4u       /* the work's configuration at the regulator is wrong; a person must correct it */
+#define HYDRO_FILING_REFUSED 5u    /* not taken: again by the rules */
+#define HYDRO_FILING_BLOCKED 6u    /* signs that the centre as a whole is blocked */
+
+typedef struct hydro_filing_answer {
+	uint32_t struct_size;
+	uint32_t outcome; /* HYDRO_FILING_* */
+	char receipt[HYDRO_RECEIPT_BYTES];
+	char text[192]; /* the regulator's words, shortened */
+} hydro_filing_answer;
+
+#define HYDRO_CHECK_SAME 1u
+#define HYDRO_CHECK_DIFFERS 2u /* text names the fields with both values */
+#define HYDRO_CHECK_ABSENT 3u  /* the receipt is not known there */
+#define HYDRO_CHECK_UNCLEAR 4u /* no answer that tells: ask again later */
+#define HYDRO_CHECK_BLOCKED 5u
+
+typedef struct hydro_filing_check {
+	uint32_t struct_size;
+	uint32_t outcome; /* HYDRO_CHECK_* */
+	char text[192];
+} hydro_filing_check;
+
 typedef struct hydro_sink_ops {
 	uint32_t struct_size;
 	uint32_t capabilities; /* HYDRO_SINK_* */
@@ -415,6 +528,25 @@ typedef struct hydro_sink_ops {
 			 hydro_write_outcome *ret, struct hydro_error *err);
 	int32_t (*drain)(void *instance, int64_t deadline_ns, struct hydro_error *err); /* [control] */
 	void (*stop)(void *instance);                                                   /* [control] */
+	/* Since 0.2, all [any]. The info is static and the same at each call. */
+	const hydro_filing_info *(*filing_info)(void *instance);
+	/* An identifier of a centre or informant (a RUT with its digit) is well formed. HYDRO_E_INVALID says how not. */
+	int32_t (*filing_check_identifier)(void *instance, const char *text, struct hydro_error *err);
+	/* A work's code and options as a whole (values and times are not looked at). HYDRO_E_INVALID. */
+	int32_t (*filing_check_work)(void *instance, const hydro_filing_slot *work, struct hydro_error *err);
+	/* The payload of a slot. HYDRO_E_INVALID for what its format cannot carry, naming the field; odd values are carried. */
+	int32_t (*filing_prepare)(void *instance, const hydro_filing_slot *slot, hydro_filing_payload *ret, struct hydro_error *err);
+	/* The request that files a payload; only headers and credentials may differ between two tries. */
+	int32_t (*filing_request)(void *instance, const hydro_filing_send *send, hydro_scratch *scratch, hydro_http_request *ret,
+				  struct hydro_error *err);
+	/* Any answer has an outcome; what is not understood is REFUSED. */
+	int32_t (*filing_parse)(void *instance, const hydro_filing_send *send, const hydro_http_response *response,
+				hydro_filing_answer *ret, struct hydro_error *err);
+	/* Asks what the regulator has under a receipt, and compares it with the payload as numbers and times. NULL: it cannot be asked. */
+	int32_t (*filing_check_request)(void *instance, const hydro_filing_send *send, hydro_scratch *scratch, hydro_http_request *ret,
+					struct hydro_error *err);
+	int32_t (*filing_check_parse)(void *instance, const hydro_filing_send *send, const hydro_http_response *response,
+				      hydro_filing_check *ret, struct hydro_error *err);
 } hydro_sink_ops;
 
 /* ---- analytics ------------------------------------------------------------------------------------------------------------ */

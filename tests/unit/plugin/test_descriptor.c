@@ -113,7 +113,7 @@ Test(descriptor, each_contradiction_is_refused_in_words)
 	plugin.struct_size = 15; refused("has 15 bytes, this host needs at least the 16");
 	plugin.struct_size = sizeof plugin - 8; refused("this host needs at least the");
 	plugin.abi_minor_needed = HYDRO_ABI_MINOR + 1; refused("a newer hydrod is needed");
-	plugin.abi_minor_needed = 0; refused("this host offers 0.1 and nothing below 0.1");
+	plugin.abi_minor_needed = 0; refused("this host offers 0.2 and nothing below 0.1");
 	plugin.ops = NULL; refused("(ops) is NULL");
 	plugin.options = NULL; refused("the option table is NULL");
 	plugin.options = (const hydro_option *)(const void *)((const char *)rows + 1); refused("not aligned");

@@ -30,9 +30,9 @@ Test(plugins, what_does_not_fit_is_refused_with_both_sides_named)
 {
 	static const struct expectation cases[] = {
 		{"bad_magic", "magic is 0xdeadbeef", "this host expects 0x4f525948"},
-		{"wrong_major", "ABI major 7", "this host offers 0.1"},
-		{"newer_minor", "plugin needs ABI 0.3", "this host offers 0.1"},
-		{"entry_null", "returned NULL", "ABI 0.1, which is what this host offers"},
+		{"wrong_major", "ABI major 7", "this host offers 0.2"},
+		{"newer_minor", "plugin needs ABI 0.4", "this host offers 0.2"},
+		{"entry_null", "returned NULL", "ABI 0.2, which is what this host offers"},
 		{"entry_impure", "another descriptor at each call", "this host needs the same one"},
 		{"no_symbol", "exports no hydro_plugin_entry", "this host calls"},
 		{"two_symbols", "two_symbols_extra", "this host takes plugins that export it alone"},
