@@ -16,7 +16,10 @@
 #include "pipeline/scripts.h"
 #include "store/import.h"
 
+struct hd_adapters;
 struct hd_api;
+struct hd_filing;
+struct hd_ledger;
 
 #define HD_HEALTH_OK 0u
 #define HD_HEALTH_DEGRADED 1u /* goes on, something needs a look */
@@ -39,6 +42,10 @@ struct hd_api_deps {
 	struct hd_points *points;
 	struct hd_names *names;
 	struct hd_store_checks checks;
+	/* Filing; all three or none. */
+	struct hd_filing *filing;
+	struct hd_ledger *ledger;
+	struct hd_adapters *adapters;
 
 	void *arg; /* first argument of all below */
 	void (*health)(void *arg, struct hd_health *health);          /* [inline] */

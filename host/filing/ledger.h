@@ -176,8 +176,9 @@ uint32_t hd_ledger_owner(const struct hd_ledger *ledger);
 struct hd_slot_change {
 	uint32_t work;
 	uint32_t from, to;      /* HD_SLOT_*; from DUE: the row must not exist yet. from == to: an event that changes no state (check, mark) */
+	/* To SENDING from a state that may be CLAIMED: both at once, two audit rows, one CAS: the claim (epoch, lease_until_ns) as to CLAIMED. */
 	uint32_t epoch;         /* the claim's, from CLAIMED and SENDING on: must be the row's (a paused process may not write); 0 = not compared.
-	                           to CLAIMED: written by the call */
+	                           to CLAIMED: written by the call. From UNKNOWN with an epoch: a late answer of that claim, nobody having claimed since */
 	uint32_t add_marks;
 	int64_t due_ms;
 	int64_t at_ms;          /* wall clock of the change */
@@ -205,6 +206,9 @@ int hd_ledger_apply(struct hd_ledger *ledger, struct hd_slot_change *changes, ui
 /* At start, before anything is sent: every CLAIMED or SENDING slot whose lease is over or whose owner is gone becomes UNKNOWN,
  * cause "claim expired". *ret_count is how many. Called again by the reconciler for leases of other processes. */
 int hd_ledger_expire_claims(struct hd_ledger *ledger, int64_t now_ms, int64_t boot_ns, uint64_t *ret_count, struct hydro_error *err);
+
+/* Wall time of the last change of any slot; 0 = none yet: what was due since then may have been sent by a ledger that was restored over. */
+int hd_ledger_last_change(struct hd_ledger *ledger, int64_t *ret_ms, struct hydro_error *err);
 
 typedef int (*hd_slot_fn)(void *arg, const struct hd_slot *slot, struct hydro_error *err);
 

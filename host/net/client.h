@@ -70,6 +70,9 @@ struct hd_net_request {
 	uint32_t timeout_ms;      /* 0: the client's */
 	uint64_t body_max_bytes;  /* of the answer; 0: the client's */
 	const void *owner;        /* for hd_net_cancel */
+	/* Asked once the connection stands (TLS too), just before the first byte is written; false ends the request as CANCELLED
+	 * with nothing sent. Gets the `arg` of done. NULL: not asked. [io] */
+	bool (*before_write)(void *arg);
 };
 
 struct hd_net_result {

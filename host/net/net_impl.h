@@ -22,6 +22,8 @@ struct net_transfer {
 	hd_net_done_fn done;
 	void *arg;
 	const void *owner;
+	bool (*before_write)(void *arg);
+	bool refused; /* by before_write */
 	struct net_transfer *prev, *next; /* live list, or free list by next */
 	char detail[CURL_ERROR_SIZE];
 };

@@ -68,6 +68,14 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 	return hd_buf_add(&t->body, data, len) ? len : 0;
 }
 
+static int before_write(void *arg, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+	struct net_transfer *t = arg;
+	(void)remote_ip, (void)local_ip, (void)remote_port, (void)local_port;
+	t->refused = t->before_write && !t->before_write(t->arg);
+	return t->refused ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static struct net_transfer *transfer_new(struct hd_net *net)
 {
 	struct net_transfer *t = calloc(1, sizeof *t);
@@ -84,6 +92,8 @@ static struct net_transfer *transfer_new(struct hd_net *net)
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->detail);
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_write);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, t);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -213,6 +223,8 @@ int net_transfer_start(struct hd_net *net, const struct hd_net_request *r, hd_ne
 	t->done = done;
 	t->arg = arg;
 	t->owner = r->owner;
+	t->before_write = r->before_write;
+	t->refused = false;
 	if (!request_set(net, t, r) || curl_multi_add_handle(net->multi, t->easy) != CURLM_OK) {
 		transfer_release(net, t);
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a request");
@@ -230,6 +242,8 @@ int net_transfer_start(struct hd_net *net, const struct hd_net_request *r, hd_ne
 
 static uint32_t failure_of(CURLcode code, const struct net_transfer *t)
 {
+	if (t->refused)
+		return HD_NET_CANCELLED;
 	switch (code) {
 	case CURLE_OK:
 		return HD_NET_NONE;
@@ -279,7 +293,7 @@ static void transfer_end(struct hd_net *net, struct net_transfer *t, uint32_t fa
 	struct hd_net_result result = {
 		.status = failure == HD_NET_NONE ? (uint32_t)status : 0,
 		.failure = failure,
-		.sent = request_bytes > 0,
+		.sent = request_bytes > 0 && !t->refused,
 		.body = &t->body,
 		.content_type = content_type ? content_type : "",
 		.retry_after_ms = retry_after_s > 0 ? (int64_t)retry_after_s * HD_MS_PER_S : -1,
