@@ -216,14 +216,18 @@ static int check_sink(const hydro_sink_ops *ops, struct hydro_error *err)
 {
 	if (!ops->create || !ops->destroy)
 		return missing(err, "of a sink", "create and destroy");
-	if (!(ops->capabilities & (HYDRO_SINK_WRITE | HYDRO_SINK_HTTP)))
-		return hd_error_set(err, HYDRO_E_INVALID, "sink has capabilities 0x%x, this host needs WRITE (1) or HTTP (4) among them", ops->capabilities);
+	if (!(ops->capabilities & (HYDRO_SINK_WRITE | HYDRO_SINK_HTTP | HYDRO_SINK_FILING)))
+		return hd_error_set(err, HYDRO_E_INVALID, "sink has capabilities 0x%x, this host needs WRITE (1), HTTP (4) or FILING (8) among them", ops->capabilities);
 	if (ops->capabilities & HYDRO_SINK_WRITE && !ops->write)
 		return missing(err, "WRITE", "write");
 	if (ops->capabilities & HYDRO_SINK_QUERY && !ops->query)
 		return missing(err, "QUERY", "query");
 	if (ops->capabilities & HYDRO_SINK_HTTP && (!ops->request || !ops->parse))
 		return missing(err, "HTTP", "request and parse");
+	if (ops->capabilities & HYDRO_SINK_FILING && (!ops->filing_info || !ops->filing_check_identifier || !ops->filing_check_work || !ops->filing_prepare ||
+						      !ops->filing_request || !ops->filing_parse || !ops->filing_check_request != !ops->filing_check_parse))
+		return missing(err, "FILING", "filing_info, filing_check_identifier, filing_check_work, filing_prepare, filing_request, filing_parse, and both or none of "
+					      "filing_check_request and filing_check_parse");
 	return HYDRO_OK;
 }
 

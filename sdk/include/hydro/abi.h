@@ -413,7 +413,7 @@ typedef struct hydro_rows {
 /* Fields of a measurement that may be filed; the index into hydro_filing_slot.values. */
 #define HYDRO_FIELD_FLOW 0u  /* l/s */
 #define HYDRO_FIELD_TOTAL 1u /* m3 */
-#define HYDRO_FIELD_LEVEL 2u /* m: depth of the water table, or stage of a channel, by the kind */
+#define HYDRO_FIELD_LEVEL 2u /* in the kind's level_unit: depth of the water table in m, or stage of a channel in cm */
 #define HYDRO_FIELDS 3u
 
 #define HYDRO_STANDARD_BY_SHEET 1u /* its users may file by sheet or form instead of online */
@@ -433,6 +433,7 @@ typedef struct hydro_filing_kind {
 	uint32_t fields;         /* bits 1 << HYDRO_FIELD_* that its body has */
 	uint32_t reserved;
 	const char *level_metric; /* metric that its level is read from by default, "" without a level */
+	const char *level_unit;   /* "m", "cm"; the value is in it, unrounded */
 	const char *doc;
 } hydro_filing_kind;
 
