@@ -116,9 +116,10 @@ static const struct hd_schema_field change_fields[] = {
 	{"in", I, REQ, 0, 0, NULL, "readings taken across the swap"},
 	{"out", I, REQ, 0, 0, NULL, "measurements made of them"},
 	{"lost", I, REQ, 0, 0, NULL, "0"},
-	{"worst_pause_ms", N, REQ, 0, 0, NULL, "of one worker"},
+	{"worst_pause_ms", N, REQ, 0, 0, NULL, "longest time that a worker took no reading because of it"},
 	{"states_kept", I, REQ, 0, 0, NULL, "steps of points that go on with their state"},
 	{"states_reset", I, REQ, 0, 0, NULL, "steps of points that begin anew"},
+	{"reset", A, REQ, 0, 0, NULL, "which steps those are, as kind:target or kind:id"},
 	{"written", B, REQ, 0, 0, NULL, "into the folder of scripts"},
 };
 SCHEMA_OWN(schema_pipeline_change, "PipelineChange", "What became of a change.", change_fields);

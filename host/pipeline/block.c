@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/inner.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +146,15 @@ void hd_block_refresh(struct hd_worker *w, struct hd_point_block *block, uint32_
 		take_config(w, block, config);
 }
 
+void hd_swap_report_name(struct hd_swap_report *report, const char *label)
+{
+	for (uint32_t i = 0; i < report->named; i++)
+		if (strcmp(report->names[i], label) == 0)
+			return;
+	if (report->named < HD_SWAP_NAMED_MAX)
+		(void)snprintf(report->names[report->named++], HD_SWAP_NAME_BYTES, "%s", label);
+}
+
 void hd_state_migrate(const struct hd_shape *from, const uint8_t *from_state, const struct hd_shape *to, uint8_t *to_state, struct hd_swap_report *report)
 {
 	for (uint32_t i = 0; i < to->step_count; i++) {
@@ -159,12 +169,15 @@ void hd_state_migrate(const struct hd_shape *from, const uint8_t *from_state, co
 			if (kept)
 				memcpy(to_state + now->state, from_state + old->state, bytes);
 		}
-		if (report)
-			kept ? report->states_kept++ : report->states_reset++;
+		if (!report)
+			continue;
+		kept ? report->states_kept++ : report->states_reset++;
+		if (!kept && from)
+			hd_swap_report_name(report, now->label);
 	}
 }
 
-int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_t point, const struct hd_plan *plan, struct hd_swap_report *report)
+int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hd_plan *plan, struct hd_swap_report *report)
 {
 	struct hd_shape *old = block->shape;
 	uint8_t *old_data = block->data;
@@ -179,8 +192,7 @@ int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_
 		hd_state_migrate(old, old ? hd_block_state(block) : NULL, shape, data + param_bytes, report);
 		if (w->pipeline->keeper && (!old || old == w->pipeline->pass))
 			hd_keeper_take(w->pipeline, point, shape, data + param_bytes, report);
-		hd_shape_ref(shape);
-		block->shape = shape;
+		block->shape = HD_STEAL(plan->shape);
 		block->data = data;
 		block->plan_version = (uint32_t)(plan->config_version || !block->config ? plan->config_version : block->config->version);
 	} else {

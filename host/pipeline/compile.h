@@ -5,10 +5,12 @@
 
 #include "pipeline/step.h"
 
+#include <stdatomic.h>
+
 #define HD_COMPILE_TABLE_MAX 4096u /* numbers in all tables of a plan */
 
 struct hd_shapes {
-	pthread_mutex_t lock; /* guards: buckets, count, refs of all shapes, sinks */
+	pthread_mutex_t lock; /* guards: buckets, count, sinks; a shape without references is gone when it is given up */
 	struct hd_names *names;
 	struct hd_shape *buckets[1024];
 	uint32_t count;
@@ -16,13 +18,13 @@ struct hd_shapes {
 	char **sinks;
 	uint32_t sink_count;
 	bool sinks_known;
+	_Atomic(struct hd_compile *) spare; /* memory of the last compile: for the next, a hundred thousand times */
 };
 
 struct hd_compile {
 	struct hd_shapes *shapes;
 	const struct hd_spec *spec;
 	struct hd_plan_fault *fault;
-	struct hd_step steps[HD_SPEC_STEPS_MAX];
 	uint32_t step_count;
 	uint32_t at; /* number of the spec's step being compiled */
 	uint32_t slot_count, param_count, state_bytes, table_count, sinks_named;
@@ -31,6 +33,8 @@ struct hd_compile {
 	char target[64]; /* of the step being compiled, "" = its metric */
 	uint32_t metrics[HD_PLAN_SLOTS_MAX];
 	const char *units[HD_PLAN_SLOTS_MAX];
+	/* From here on nothing is read that this compile did not write. */
+	struct hd_step steps[HD_SPEC_STEPS_MAX];
 	double params[HD_PLAN_PARAMS_MAX];
 	double table[HD_COMPILE_TABLE_MAX];
 	uint32_t table_at[HD_SPEC_STEPS_MAX];

@@ -224,12 +224,14 @@ void *hd_slab_take(struct hd_slab *slab, uint32_t bytes);
 void hd_slab_give(struct hd_slab *slab, void *data, uint32_t bytes);
 /* Looks the point up when it is new here; HYDRO_E_INVALID for one that does not exist. */
 int hd_block_ready(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hydro_error *err);
-/* Gives the point a plan (NULL: none), keeping state by identity; counts what was kept. HYDRO_E_NOMEM leaves the old one. */
-int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_t point, const struct hd_plan *plan, struct hd_swap_report *report);
+/* Gives the point a plan (NULL: none), whose shape it takes, keeping state by identity; counts what was kept. HYDRO_E_NOMEM
+ * leaves the old one. */
+int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hd_plan *plan, struct hd_swap_report *report);
 struct hd_point_extra *hd_block_extra(struct hd_point_block *block);
 void hd_block_done(struct hd_worker *w, struct hd_point_block *block);
 void hd_block_refresh(struct hd_worker *w, struct hd_point_block *block, uint32_t point);
 /* Copies the states that both shapes have; counts into report (may be NULL). */
+void hd_swap_report_name(struct hd_swap_report *report, const char *label);
 void hd_state_migrate(const struct hd_shape *from, const uint8_t *from_state, const struct hd_shape *to, uint8_t *to_state, struct hd_swap_report *report);
 
 /* intake.c, held.c, redo.c */

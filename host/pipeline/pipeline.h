@@ -158,13 +158,18 @@ struct hd_shapes *hd_pipeline_shapes(struct hd_pipeline *pipeline);
  */
 int hd_pipeline_file_spec(struct hd_pipeline *pipeline, uint32_t point, struct hd_file_spec *ret, struct hydro_error *err);
 
+#define HD_SWAP_NAMED_MAX 16u
+#define HD_SWAP_NAME_BYTES 72u
+
 struct hd_swap_report {
 	uint32_t points;       /* that got another plan */
 	uint32_t states_kept;  /* steps whose state went over */
 	uint32_t states_reset; /* steps that begin anew */
+	uint32_t named;        /* which those are, each once; more than HD_SWAP_NAMED_MAX are not named */
+	char names[HD_SWAP_NAMED_MAX][HD_SWAP_NAME_BYTES];
 	uint64_t samples_in;   /* readings taken while it lasted */
-	uint64_t samples_out;  /* samples made of them */
-	int64_t worst_pause_ns; /* of one worker, not taking readings */
+	uint64_t samples_out;  /* samples made of them, revisions not counted: one each */
+	int64_t worst_pause_ns; /* longest time that a worker took no reading because of it; what other processes took of it too */
 };
 /*
  * Gives points other plans: each worker switches at a batch boundary, before its next reading. Returns when all have.

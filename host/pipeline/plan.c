@@ -37,6 +37,7 @@ void hd_shapes_free(struct hd_shapes **shapes)
 		return;
 	HD_ASSERT((*shapes)->count == 0);
 	free_sinks(*shapes);
+	free(atomic_load(&(*shapes)->spare));
 	(void)pthread_mutex_destroy(&(*shapes)->lock);
 	free(*shapes);
 	*shapes = NULL;
@@ -194,7 +195,7 @@ static int intern_shape(struct hd_shapes *shapes, struct hd_buf *key, const stru
 		}
 	}
 	if (shape)
-		shape->refs++;
+		hd_shape_ref(shape);
 	(void)pthread_mutex_unlock(&shapes->lock);
 	if (rc == HYDRO_OK)
 		*ret = shape;
@@ -210,23 +211,33 @@ struct hd_shape *hd_shapes_find(struct hd_shapes *shapes, uint64_t hash)
 			if (shape->hash == hash)
 				found = shape;
 	if (found)
-		found->refs++;
+		hd_shape_ref(found);
 	(void)pthread_mutex_unlock(&shapes->lock);
 	return found;
 }
 
 void hd_shape_ref(struct hd_shape *shape)
 {
-	(void)pthread_mutex_lock(&shape->owner->lock);
-	shape->refs++;
-	(void)pthread_mutex_unlock(&shape->owner->lock);
+	(void)__atomic_add_fetch(&shape->refs, 1, __ATOMIC_RELAXED);
+}
+
+/* Unless it is the last one: that goes under the lock, or another could find the shape meanwhile. */
+static bool unref_shared(struct hd_shape *shape)
+{
+	uint32_t refs = __atomic_load_n(&shape->refs, __ATOMIC_RELAXED);
+	while (refs > 1)
+		if (__atomic_compare_exchange_n(&shape->refs, &refs, refs - 1, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+			return true;
+	return false;
 }
 
 void hd_shape_unref(struct hd_shape *shape)
 {
 	struct hd_shapes *shapes = shape->owner;
+	if (HD_LIKELY(unref_shared(shape)))
+		return;
 	(void)pthread_mutex_lock(&shapes->lock);
-	bool last = --shape->refs == 0;
+	bool last = __atomic_sub_fetch(&shape->refs, 1, __ATOMIC_ACQ_REL) == 0;
 	if (last) {
 		struct hd_shape **at = &shapes->buckets[hd_hash(shape->key, shape->key_bytes) % HD_ARRAY_LEN(shapes->buckets)];
 		while (*at != shape)
@@ -252,10 +263,11 @@ int hd_plan_compile(struct hd_shapes *shapes, const struct hd_spec *spec, uint32
 {
 	if (fault)
 		*fault = (struct hd_plan_fault){.step = UINT32_MAX};
-	struct hd_compile *c = malloc(sizeof *c);
+	struct hd_compile *c = atomic_exchange(&shapes->spare, NULL);
+	c = c ? c : malloc(sizeof *c);
 	if (!c)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to compile a plan");
-	memset(c, 0, offsetof(struct hd_compile, params));
+	memset(c, 0, offsetof(struct hd_compile, steps));
 	c->shapes = shapes;
 	c->spec = spec;
 	c->fault = fault;
@@ -278,13 +290,13 @@ int hd_plan_compile(struct hd_shapes *shapes, const struct hd_spec *spec, uint32
 		}
 	}
 	hd_buf_done(&key);
-	free(c);
+	free(atomic_exchange(&shapes->spare, c));
 	return rc;
 }
 
 void hd_plan_free(struct hd_plan **plan)
 {
-	if (*plan)
+	if (*plan && (*plan)->shape)
 		hd_shape_unref((*plan)->shape);
 	free(*plan);
 	*plan = NULL;

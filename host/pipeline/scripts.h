@@ -84,7 +84,7 @@ struct hd_scripts_change {
 
 /*
  * Takes the pipeline's file as it is now. {"pipeline","result":"live"|"canary"|"unchanged","generation","hash","version",
- * "points","in","out","lost","worst_pause_ms","states_kept","states_reset","build_ms"}. HYDRO_E_NOTFOUND, HYDRO_E_CONFIG,
+ * "points","in","out","lost","worst_pause_ms","states_kept","states_reset","reset":[step],"build_ms","written"}. HYDRO_E_NOTFOUND, HYDRO_E_CONFIG,
  * HYDRO_E_STALE. name NULL: all whose file has changed, and the answer is a list.
  */
 int hd_scripts_reload(struct hd_scripts *scripts, const char *name, const struct hd_scripts_change *change, struct hd_buf *ret_json,
@@ -92,7 +92,8 @@ int hd_scripts_reload(struct hd_scripts *scripts, const char *name, const struct
 /* As reload with a new text, which is written to the folder once it has been built; HYDRO_E_DENIED when edits are refused. */
 int hd_scripts_put(struct hd_scripts *scripts, const char *name, const char *text, size_t len, const struct hd_scripts_change *change,
 		   struct hd_buf *ret_json, struct hydro_error *err);
-/* As put with the text of a kept version; 0 = the one before the present. HYDRO_E_NOTFOUND. Where edits are refused it runs
+/* As put with the text of a kept version; 0 = what runs beside a canary, which so ends, else the one before the present.
+ * HYDRO_E_NOTFOUND, HYDRO_E_UNSUPPORTED where versions are not kept. Where edits are refused it runs
  * without being written, until the next reload, and says so ("written":false). */
 int hd_scripts_rollback(struct hd_scripts *scripts, const char *name, uint32_t version, const struct hd_scripts_change *change,
 			struct hd_buf *ret_json, struct hydro_error *err);

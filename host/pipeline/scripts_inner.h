@@ -82,9 +82,10 @@ int hd_scripts_call_builder(void *arg, uint32_t worker, struct hd_script *script
  * are taken where they fit, and a point that cannot have a plan is told as an event and passed by. */
 int hd_scripts_build_all(struct hd_scripts *s, const struct hd_scripts_entry *entry, bool first, struct hd_plans *plans, uint32_t *ret_points,
 			 struct hd_scripts_diags *diags, struct hydro_error *err);
-/* Makes sure that all workers have the script, or that none has it any more. */
-int hd_scripts_attach(struct hd_scripts *s, struct hd_script *script, struct hydro_error *err);
-void hd_scripts_detach(struct hd_scripts *s, struct hd_script *script);
+/* Makes sure that all workers have the script, or that none has it any more. *worst_ns (may be NULL) is raised to the longest
+ * time that it took one of them. */
+int hd_scripts_attach(struct hd_scripts *s, struct hd_script *script, int64_t *worst_ns, struct hydro_error *err);
+void hd_scripts_detach(struct hd_scripts *s, struct hd_script *script, int64_t *worst_ns);
 /* The plans of all points at the start. */
 int hd_scripts_first_plans(struct hd_scripts *s, struct hydro_error *err);
 /* Plans for points whose configuration changed. Takes the lock. */

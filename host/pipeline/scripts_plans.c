@@ -2,6 +2,7 @@
 /* Plans of points: all of a pipeline's before a swap, single ones as their configuration changes; scripts on the workers. */
 #include "pipeline/scripts_inner.h"
 
+#include "base/clock.h"
 #include "pipeline/step.h"
 
 #include <sched.h>
@@ -16,7 +17,8 @@ struct worker_job {
 	bool detach;
 	int rc;
 	struct hydro_error err;
-	pthread_mutex_t lock; /* guards: waiting, rc, err */
+	int64_t worst_ns; /* longest that one took */
+	pthread_mutex_t lock; /* guards: waiting, rc, err, worst_ns */
 	pthread_cond_t done;
 	uint32_t waiting;
 };
@@ -27,11 +29,13 @@ static void on_worker(void *arg, struct hd_worker *w)
 	struct hd_lua *lua = job->s->workers[hd_worker_index(w)];
 	struct hydro_error err = {0};
 	int rc = HYDRO_OK;
+	int64_t began = hd_clock_real_ns();
 	if (job->detach)
 		hd_lua_detach(lua, job->script);
 	else if (!hd_lua_is_attached(lua, job->script))
 		rc = hd_lua_attach(lua, job->script, NULL, &err);
 	(void)pthread_mutex_lock(&job->lock);
+	job->worst_ns = HD_MAX(job->worst_ns, hd_clock_real_ns() - began);
 	if (rc != HYDRO_OK) {
 		job->rc = rc;
 		job->err = err;
@@ -41,7 +45,7 @@ static void on_worker(void *arg, struct hd_worker *w)
 	(void)pthread_mutex_unlock(&job->lock);
 }
 
-static int on_all_workers(struct hd_scripts *s, struct hd_script *script, bool detach, struct hydro_error *err)
+static int on_all_workers(struct hd_scripts *s, struct hd_script *script, bool detach, int64_t *worst_ns, struct hydro_error *err)
 {
 	if (!s->pipeline)
 		return HYDRO_OK;
@@ -62,19 +66,21 @@ static int on_all_workers(struct hd_scripts *s, struct hd_script *script, bool d
 	(void)pthread_mutex_unlock(&job.lock);
 	(void)pthread_cond_destroy(&job.done);
 	(void)pthread_mutex_destroy(&job.lock);
+	if (worst_ns)
+		*worst_ns = HD_MAX(*worst_ns, job.worst_ns);
 	if (job.rc != HYDRO_OK && err)
 		*err = job.err;
 	return job.rc;
 }
 
-int hd_scripts_attach(struct hd_scripts *s, struct hd_script *script, struct hydro_error *err)
+int hd_scripts_attach(struct hd_scripts *s, struct hd_script *script, int64_t *worst_ns, struct hydro_error *err)
 {
-	return on_all_workers(s, script, false, err);
+	return on_all_workers(s, script, false, worst_ns, err);
 }
 
-void hd_scripts_detach(struct hd_scripts *s, struct hd_script *script)
+void hd_scripts_detach(struct hd_scripts *s, struct hd_script *script, int64_t *worst_ns)
 {
-	(void)on_all_workers(s, script, true, NULL);
+	(void)on_all_workers(s, script, true, worst_ns, NULL);
 }
 
 /*
@@ -154,7 +160,7 @@ int hd_scripts_first_plans(struct hd_scripts *s, struct hydro_error *err)
 			continue;
 		rc = hd_scripts_build_all(s, entry, true, plans, &points, &diags, err);
 		if (rc == HYDRO_OK)
-			rc = hd_scripts_attach(s, entry->live, err);
+			rc = hd_scripts_attach(s, entry->live, NULL, err);
 	}
 	if (rc != HYDRO_OK) {
 		hd_plans_free(&plans);

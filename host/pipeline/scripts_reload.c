@@ -26,6 +26,7 @@ struct attempt {
 	struct hd_swap_report report;
 	uint32_t points, samples;
 	int64_t build_ns;
+	int64_t pause_ns; /* longest of a worker, for the swap or for a script that came or went */
 	const char *result;
 };
 
@@ -49,9 +50,14 @@ static void answer(const struct attempt *a, const char *name, int rc, const stru
 	if (a->entry)
 		hd_buf_printf(ret, ",\"version\":%u", a->entry->version);
 	uint64_t in = a->report.samples_in, out = a->report.samples_out;
-	hd_buf_printf(ret, ",\"in\":%llu,\"out\":%llu,\"lost\":%llu,\"worst_pause_ms\":%.3f,\"states_kept\":%u,\"states_reset\":%u,\"written\":%s}",
+	hd_buf_printf(ret, ",\"in\":%llu,\"out\":%llu,\"lost\":%llu,\"worst_pause_ms\":%.3f,\"states_kept\":%u,\"states_reset\":%u,\"reset\":[",
 		      (unsigned long long)in, (unsigned long long)out, (unsigned long long)(in > out ? in - out : 0),
-		      (double)a->report.worst_pause_ns / 1e6, a->report.states_kept, a->report.states_reset, a->wrote ? "true" : "false");
+		      (double)a->pause_ns / 1e6, a->report.states_kept, a->report.states_reset);
+	for (uint32_t i = 0; i < a->report.named; i++) {
+		hd_buf_add_text(ret, i ? "," : "");
+		hd_buf_add_json(ret, a->report.names[i], strlen(a->report.names[i]));
+	}
+	hd_buf_printf(ret, "],\"written\":%s}", a->wrote ? "true" : "false");
 }
 
 static int script_path(const struct hd_scripts *s, const char *name, char ret[HD_SCRIPTS_PATH_BYTES], struct hydro_error *err)
@@ -79,11 +85,10 @@ static int load_file(struct hd_scripts *s, const char *name, struct hd_script **
 }
 
 /* Lets go of a script that no plan has any more. */
-static void forget(struct hd_scripts *s, struct hd_script *script)
+static void forget(struct attempt *a, struct hd_script *script)
 {
-	if (!script)
-		return;
-	hd_scripts_detach(s, script);
+	struct hd_scripts *s = a->s;
+	hd_scripts_detach(s, script, &a->pause_ns);
 	hd_lua_detach(s->builder, script);
 	hd_script_unref(&script);
 }
@@ -112,14 +117,15 @@ static int go_live(struct attempt *a, struct hydro_error *err)
 	rc = hd_scripts_build_all(s, &a->after, false, plans, &a->points, &a->diags, err);
 	a->build_ns = hd_clock_real_ns() - begun;
 	if (rc == HYDRO_OK)
-		rc = hd_scripts_attach(s, a->script, err);
+		rc = hd_scripts_attach(s, a->script, &a->pause_ns, err);
 	if (rc == HYDRO_OK && a->write)
 		rc = write_file(a, err);
 	if (rc == HYDRO_OK && s->pipeline)
 		rc = hd_pipeline_swap(s->pipeline, HD_STEAL(plans), &a->report, err);
 	hd_plans_free(&plans);
+	a->pause_ns = HD_MAX(a->pause_ns, a->report.worst_pause_ns);
 	if (rc != HYDRO_OK)
-		hd_scripts_detach(s, a->script);
+		hd_scripts_detach(s, a->script, NULL);
 	return rc;
 }
 
@@ -147,7 +153,7 @@ static void settle(struct attempt *a)
 	*a->entry = a->after;
 	for (uint32_t i = 0; i < 2; i++)
 		if (olds[i] && olds[i] != a->after.live && olds[i] != a->after.canary)
-			forget(a->s, olds[i]);
+			forget(a, olds[i]);
 	const char *author = a->change->author ? a->change->author : "file", *reason = a->change->reason ? a->change->reason : "";
 	uint32_t version = 0;
 	if (hd_scripts_version_keep(a->s, a->script, author, reason, &version, &err) != HYDRO_OK)
@@ -155,7 +161,7 @@ static void settle(struct attempt *a)
 	if (a->after.live == a->script)
 		a->entry->version = version;
 	hd_scripts_event(a->s, HD_EVENT_INFO, "pipeline_live", "%s by %s: %u points, worst pause %.3f ms, %u states kept, %u reset",
-			 hd_script_version(a->script), author, a->points, (double)a->report.worst_pause_ns / 1e6, a->report.states_kept,
+			 hd_script_version(a->script), author, a->points, (double)a->pause_ns / 1e6, a->report.states_kept,
 			 a->report.states_reset);
 }
 
@@ -310,6 +316,20 @@ int hd_scripts_put(struct hd_scripts *s, const char *name, const char *text, siz
 	return rc;
 }
 
+/* The text of that version; of what runs beside a canary, which so ends; else of the version before the present. */
+static int version_before(struct hd_scripts *s, const struct hd_scripts_entry *entry, uint32_t version, struct hd_buf *ret_text, struct hydro_error *err)
+{
+	if (!version && entry->canary) {
+		bool ok = hd_buf_add(ret_text, hd_script_text(entry->live), hd_script_len(entry->live));
+		return ok ? HYDRO_OK : hd_error_set(err, HYDRO_E_NOMEM, "no memory for the text of '%s'", entry->name);
+	}
+	if (!version && !s->config.state_dir)
+		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "versions are not kept here: there is none to go back to");
+	if (!version && entry->version < 2)
+		return hd_error_set(err, HYDRO_E_NOTFOUND, "pipeline '%s' has no version before the present one: there is nothing to go back to", entry->name);
+	return hd_scripts_version_read(s, entry->name, version ? version : entry->version - 1, ret_text, err);
+}
+
 int hd_scripts_rollback(struct hd_scripts *s, const char *name, uint32_t version, const struct hd_scripts_change *change, struct hd_buf *ret_json,
 			struct hydro_error *err)
 {
@@ -318,10 +338,8 @@ int hd_scripts_rollback(struct hd_scripts *s, const char *name, uint32_t version
 	(void)pthread_mutex_lock(&s->lock);
 	struct hd_scripts_entry *entry = hd_scripts_find(s, name);
 	int rc = entry ? HYDRO_OK : hd_error_set(err, HYDRO_E_NOTFOUND, "there is no pipeline '%s'", name);
-	if (rc == HYDRO_OK && !version)
-		version = entry->version > 1 ? entry->version - 1 : 0;
 	if (rc == HYDRO_OK)
-		rc = hd_scripts_version_read(s, name, version, &text, err);
+		rc = version_before(s, entry, version, &text, err);
 	if (rc == HYDRO_OK)
 		rc = hd_scripts_load_text(s, name, text.data ? text.data : "", text.len, &script, err);
 	if (rc == HYDRO_OK)
@@ -410,7 +428,7 @@ int hd_scripts_with_spec(struct hd_scripts *s, const char *name, const char *tex
 		if (rc == HYDRO_OK)
 			rc = use(arg, &s->spec, script);
 		if (text)
-			hd_scripts_detach(s, script); /* a dry run attached it to the point's worker */
+			hd_scripts_detach(s, script, NULL); /* a dry run attached it to the point's worker */
 		hd_lua_detach(s->builder, script);
 	}
 	hd_script_unref(&script);

@@ -93,7 +93,7 @@ struct hd_step {
 };
 
 struct hd_shape {
-	uint32_t refs; /* guarded by the shapes' lock */
+	uint32_t refs; /* atomic; the last one goes, and a found one comes, under the shapes' lock */
 	uint32_t number;
 	uint64_t hash;
 	uint32_t generation;

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE_POINTS 512u
+#define SLICE_NS (HD_NS_PER_MS / 2) /* readings wait no longer for the points before them */
+#define SLICE_LOOK 32u              /* points between two looks at the clock */
 
 struct hd_plans {
 	struct plan_slot {
@@ -86,10 +87,15 @@ void hd_worker_swap_point(struct hd_worker *w, struct hd_point_block *block, uin
 		swap->failed++;
 		(void)pthread_mutex_unlock(&swap->lock);
 	}
-	hd_plan_free(&slot->plan);
 	/* Without a plan and without a pipeline raw values pass again. */
 	if (!block->shape && block->config)
 		hd_block_refresh(w, block, point);
+}
+
+/* A reading gives one of them; the others are revisions of what was known. */
+static uint64_t new_samples(const struct hd_worker *w)
+{
+	return w->count.samples - w->count.revisions;
 }
 
 static void finish(struct hd_worker *w)
@@ -98,12 +104,14 @@ static void finish(struct hd_worker *w)
 	w->swap = NULL;
 	struct hd_swap_report *own = &swap->of_worker[w->index];
 	own->samples_in = w->count.readings - own->samples_in;
-	own->samples_out = w->count.samples - own->samples_out;
+	own->samples_out = new_samples(w) - own->samples_out;
 	(void)pthread_mutex_lock(&swap->lock);
 	struct hd_swap_report *all = &swap->report;
 	all->points += own->points;
 	all->states_kept += own->states_kept;
 	all->states_reset += own->states_reset;
+	for (uint32_t i = 0; i < own->named; i++)
+		hd_swap_report_name(all, own->names[i]);
 	all->samples_in += own->samples_in;
 	all->samples_out += own->samples_out;
 	all->worst_pause_ns = HD_MAX(all->worst_pause_ns, own->worst_pause_ns);
@@ -112,12 +120,20 @@ static void finish(struct hd_worker *w)
 	(void)pthread_mutex_unlock(&swap->lock);
 }
 
+static void note_pause(struct hd_worker *w, int64_t began_ns)
+{
+	struct hd_swap_report *own = &w->swap->of_worker[w->index];
+	own->worst_pause_ns = HD_MAX(own->worst_pause_ns, hd_clock_real_ns() - began_ns);
+}
+
 bool hd_worker_swap_slice(struct hd_worker *w)
 {
 	struct hd_swap *swap = w->swap;
-	int64_t began = hd_clock_real_ns();
-	uint32_t changed = 0;
-	while (w->swap_at < swap->plans->end && changed < SLICE_POINTS) {
+	int64_t began = hd_clock_real_ns(), now = began;
+	uint32_t looked = 0;
+	while (w->swap_at < swap->plans->end && now - began < SLICE_NS) {
+		if (++looked % SLICE_LOOK == 0)
+			now = hd_clock_real_ns();
 		uint32_t point = w->swap_at;
 		const struct plan_slot *page = swap->plans->pages[point / HD_PAGE_POINTS];
 		if (!page) {
@@ -132,11 +148,8 @@ bool hd_worker_swap_slice(struct hd_worker *w)
 		struct hd_point_block *block = hd_pipeline_block(w->pipeline, point);
 		if (block)
 			hd_worker_swap_point(w, block, point);
-		changed++;
 	}
-	int64_t pause = hd_clock_real_ns() - began;
-	struct hd_swap_report *own = &swap->of_worker[w->index];
-	own->worst_pause_ns = HD_MAX(own->worst_pause_ns, pause);
+	note_pause(w, began);
 	if (w->swap_at < swap->plans->end)
 		return true;
 	finish(w);
@@ -146,12 +159,14 @@ bool hd_worker_swap_slice(struct hd_worker *w)
 static void begin_swap(void *arg, struct hd_worker *w)
 {
 	struct hd_swap *swap = arg;
+	int64_t began = hd_clock_real_ns();
 	if (w->pending_count)
 		hd_worker_execute(w); /* the batch boundary */
 	swap->of_worker[w->index].samples_in = w->count.readings;
-	swap->of_worker[w->index].samples_out = w->count.samples;
+	swap->of_worker[w->index].samples_out = new_samples(w);
 	w->swap = swap;
 	w->swap_at = 0;
+	note_pause(w, began);
 }
 
 int hd_pipeline_swap(struct hd_pipeline *p, struct hd_plans *plans, struct hd_swap_report *ret, struct hydro_error *err)

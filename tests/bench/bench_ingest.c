@@ -23,8 +23,6 @@
 #define PERIOD_MS 60000
 #define JOB_POINTS 256u
 #define RAW_RECORD 64u
-#define PLAN_POINTS 1000000u
-#define PLAN_CACHED 512u
 #define T0 INT64_C(1767225600000)
 
 struct place {
@@ -80,17 +78,6 @@ static void six_steps(struct hd_spec *spec)
 	step(spec, "range", TEXTS("of", "flow"), TEXTS("min", "max", "tolerance"), NUMBERS(0, 1000, 0.1));
 	step(spec, "range", TEXTS("of", "level"), TEXTS("min", "max"), NUMBERS(0, 50));
 	step(spec, "frozen", TEXTS("of", "total"), TEXTS("readings"), NUMBERS(4));
-}
-
-static void twelve_steps(struct hd_spec *spec)
-{
-	six_steps(spec);
-	step(spec, "scale", TEXTS("from", "battery"), TEXTS("factor"), NUMBERS(1.01));
-	step(spec, "range", TEXTS("of", "battery"), TEXTS("min", "max"), NUMBERS(3, 16));
-	step(spec, "rate_of_change", TEXTS("of", "level"), TEXTS("per_hour"), NUMBERS(1000));
-	step(spec, "dry", NULL, TEXTS("min"), NUMBERS(0));
-	step(spec, "gap", TEXTS("of", "total"), NULL, NULL);
-	step(spec, "range", TEXTS("of", "water_table"), TEXTS("min", "max"), NUMBERS(0, 100));
 }
 
 static const char lua_text[] =
@@ -320,129 +307,14 @@ static void bench_ingest(const char *name, bool sealed, bool lua, bool merging, 
 					   .goal = goal, .n = (uint64_t)POINTS * ROUNDS});
 }
 
-/* ---- plans alone ---- */
-
-struct lone {
-	struct hd_names *names;
-	struct hd_shapes *shapes;
-	struct hd_plan *plan;
-	struct hd_run *run;
-	uint8_t *blocks;
-	size_t stride;
-};
-
-static void open_lone(struct lone *lone, void (*make)(struct hd_spec *), uint32_t points)
+int main(void)
 {
-	struct hd_spec spec = {.script = "bench@1"};
-	make(&spec);
-	must(hd_names_open(NULL, &lone->names, NULL), NULL, "names");
-	HD_ASSERT(hd_shapes_new(lone->names, &lone->shapes) == HYDRO_OK);
-	struct hydro_error err = {.struct_size = sizeof err};
-	must(hd_plan_compile(lone->shapes, &spec, 1, NULL, &lone->plan, NULL, &err), &err, "compile");
-	hd_spec_done(&spec);
-	const struct hd_shape *shape = lone->plan->shape;
-	lone->stride = (shape->param_count * sizeof(double) + shape->state_bytes + 63u) & ~(size_t)63u;
-	lone->run = calloc(1, sizeof *lone->run);
-	lone->blocks = aligned_alloc(64, lone->stride * points);
-	HD_ASSERT(lone->run && lone->blocks);
-	for (uint32_t i = 0; i < points; i++) {
-		uint8_t *block = lone->blocks + i * lone->stride;
-		memcpy(block, lone->plan->params, shape->param_count * sizeof(double));
-		hd_shape_state_init(shape, block + shape->param_count * sizeof(double));
-	}
-}
-
-static void close_lone(struct lone *lone)
-{
-	free(lone->blocks);
-	free(lone->run);
-	hd_plan_free(&lone->plan);
-	hd_shapes_free(&lone->shapes);
-	hd_names_close(&lone->names);
-}
-
-/* One reading of each of `count` points in the given order; ns per measurement. */
-static double run_lone(struct lone *lone, const uint32_t *order, uint32_t count, uint32_t round)
-{
-	const struct hd_shape *shape = lone->plan->shape;
-	int64_t began = hd_clock_real_ns();
-	for (uint32_t at = 0; at < count; at += HD_RUN_ROWS) {
-		hd_run_begin(lone->run, shape);
-		for (uint32_t i = at; i < count && i < at + HD_RUN_ROWS; i++) {
-			uint8_t *block = lone->blocks + order[i] * lone->stride;
-			for (size_t line = 0; line < lone->stride; line += 64) /* as intake does */
-				__builtin_prefetch(block + line, 1);
-			struct hd_value raws[] = {{1000.0 + round * 3 + order[i] % 100, HD_METRIC_PULSES, 1}, {20.0 + (round + i) % 3, HD_METRIC_LEVEL, 1},
-						  {12.5, HD_METRIC_BATTERY, 1}};
-			struct hd_row *row = hd_run_add(lone->run, raws, 3, T0 + (int64_t)round * PERIOD_MS);
-			row->params = (const double *)(const void *)block;
-			row->state = block + shape->param_count * sizeof(double);
-		}
-		hd_run_steps(lone->run);
-	}
-	return (double)(hd_clock_real_ns() - began) / count;
-}
-
-static void shuffle(uint32_t *order, uint32_t count)
-{
-	uint64_t x = 1;
-	for (uint32_t i = 0; i < count; i++)
-		order[i] = i;
-	for (uint32_t i = count; i > 1; i--) {
-		x = hd_hash_u64(x);
-		uint32_t k = (uint32_t)(x % i), t = order[i - 1];
-		order[i - 1] = order[k];
-		order[k] = t;
-	}
-}
-
-static void bench_plan(const char *name, void (*make)(struct hd_spec *), uint32_t points, uint32_t rounds, double goal)
-{
-	struct lone lone = {0};
-	open_lone(&lone, make, points);
-	uint32_t *order = malloc(points * sizeof *order);
-	double *values = malloc(rounds * sizeof *values);
-	shuffle(order, points);
-	(void)run_lone(&lone, order, points, 0);
-	for (uint32_t round = 0; round < rounds; round++)
-		values[round] = run_lone(&lone, order, points, round + 1);
-	bench_print(&(struct bench_figure){.bench = "pipeline", .name = name, .unit = "ns/measurement", .value = bench_quantile(values, rounds, 0.5),
-					   .reference = NAN, .goal = goal, .lower_is_better = true, .n = (uint64_t)points * rounds});
-	free(values);
-	free(order);
-	close_lone(&lone);
-}
-
-static void bench_bytes(void)
-{
-	struct lone lone = {0};
-	open_lone(&lone, six_steps, 1);
-	struct hd_shape_info info;
-	hd_shape_info(lone.plan->shape, &info);
-	bench_print(&(struct bench_figure){.bench = "pipeline", .name = "parameters and step state of the well pipeline", .unit = "bytes/point",
-					   .value = (double)(info.params * sizeof(double) + info.state_bytes), .reference = NAN, .goal = 200, .lower_is_better = true, .n = 1});
-	bench_print(&(struct bench_figure){.bench = "pipeline", .name = "a point in all: block, newest raw values, parameters, state, latest", .unit = "bytes/point",
-					   .value = (double)(sizeof(struct hd_point_block) + lone.stride + 64), .reference = NAN, .goal = NAN, .lower_is_better = true, .n = 1});
-	close_lone(&lone);
-}
-
-int main(int argc, char **argv)
-{
-	const char *only = argc > 1 ? argv[1] : "";
 	if (sodium_init() < 0)
 		return 1;
-	if (!only[0] || strcmp(only, "plan") == 0) {
-		bench_bytes();
-		bench_plan("6 steps in cache", six_steps, PLAN_CACHED, 4000, NAN);
-		bench_plan("12 steps in cache", twelve_steps, PLAN_CACHED, 4000, 150);
-		bench_plan("12 steps, random order over 1,000,000 points", twelve_steps, PLAN_POINTS, 5, 700);
-	}
-	if (!only[0] || strcmp(only, "ingest") == 0) {
-		bench_ingest("6 steps, journal synced", false, false, false, 1e6);
-		bench_ingest("6 steps, journal synced, all merged into history", false, false, true, NAN);
-		bench_ingest("6 steps and one in Lua, journal synced", false, true, false, 7e5);
-		bench_ingest("6 steps, journal sealed and synced", true, false, false, NAN);
-		bench_ingest("6 steps and one in Lua, journal sealed and synced", true, true, false, NAN);
-	}
+	bench_ingest("6 steps, journal synced", false, false, false, 1e6);
+	bench_ingest("6 steps, journal synced, all merged into history", false, false, true, NAN);
+	bench_ingest("6 steps and one in Lua, journal synced", false, true, false, 7e5);
+	bench_ingest("6 steps, journal sealed and synced", true, false, false, NAN);
+	bench_ingest("6 steps and one in Lua, journal sealed and synced", true, true, false, NAN);
 	return 0;
 }

@@ -1,34 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What scripts cost: a Lua step's call, a build, an attack past its budget, and reloads of 100,000 points under
- * 100,000 measurements/s through a journal that syncs at once.
+ * What scripts cost by themselves: a Lua step's call, a build, an attack past its budget.
  */
 #include "bench.h"
 
 #include "base/clock.h"
-#include "base/fs.h"
-#include "base/thread.h"
 #include "lua/lua.h"
-#include "model/batch.h"
 #include "model/names.h"
 #include "model/points.h"
-#include "pipeline/pipeline.h"
 #include "pipeline/plan.h"
-#include "pipeline/scripts.h"
 
-#include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CALLS 1000000
 #define BUILDS 20000
 #define ROUNDS 5
 #define ATTACKS 50
-#define POINTS 100000u
-#define JOB_POINTS 500u
-#define RATE 100000u /* measurements a second */
-#define RELOADS 20
-#define WORKERS 2u
 #define T0 INT64_C(1767225600000)
 
 static struct hd_names *names;
@@ -153,141 +140,6 @@ static void bench_lua(struct hd_watchdog *watchdog)
 	hd_script_unref(&script);
 }
 
-/* --- reload --- */
-
-static struct hd_pipeline *pipeline;
-static _Atomic uint64_t journaled;
-static _Atomic uint64_t fed;
-static atomic_bool stop;
-
-static int append(void *arg, struct hd_batch *batch, struct hydro_error *err)
-{
-	(void)arg, (void)err;
-	(void)atomic_fetch_add(&journaled, batch->count);
-	hd_pipeline_synced(pipeline, batch);
-	return HYDRO_OK;
-}
-
-struct job {
-	uint32_t first;
-	int64_t ts_ms;
-};
-
-static void feed(void *arg, struct hd_worker *w)
-{
-	struct job *job = arg;
-	const struct hd_feed how = {.mode = HD_FEED_LIVE};
-	for (uint32_t i = job->first; i < job->first + JOB_POINTS; i++) {
-		if (hd_pipeline_worker_of(pipeline, i) != hd_worker_index(w))
-			continue;
-		double minutes = (double)(job->ts_ms - T0) / 60000.0;
-		const hydro_raw raws[] = {{.ts_ms = job->ts_ms, .metric = HD_METRIC_PULSES, .value = 1000 + 60 * minutes},
-					  {.ts_ms = job->ts_ms, .metric = HD_METRIC_LEVEL, .value = 20 + minutes / 1000},
-					  {.ts_ms = job->ts_ms, .metric = HD_METRIC_FLOW, .value = 10}};
-		if (hd_pipeline_feed(w, i, raws, HD_ARRAY_LEN(raws), &how, NULL) == HYDRO_OK)
-			(void)atomic_fetch_add(&fed, 1);
-	}
-	free(job);
-}
-
-/* Every point once a minute of its own time, as fast as RATE says. */
-static void *produce(void *arg)
-{
-	(void)arg;
-	int64_t begun = hd_clock_real_ns();
-	uint64_t sent = 0;
-	for (int64_t ts = T0; !atomic_load(&stop); ts += 60000)
-		for (uint32_t first = 0; first < POINTS && !atomic_load(&stop); first += JOB_POINTS) {
-			for (uint32_t w = 0; w < WORKERS; w++) {
-				struct job *job = malloc(sizeof *job);
-				if (!job)
-					exit(1);
-				*job = (struct job){first, ts};
-				if (!hd_pipeline_post_wait(pipeline, w, feed, job))
-					exit(1);
-			}
-			sent += JOB_POINTS;
-			int64_t ahead = (int64_t)(sent * HD_NS_PER_S / RATE) - (hd_clock_real_ns() - begun);
-			if (ahead > 0)
-				(void)nanosleep(&(struct timespec){ahead / HD_NS_PER_S, ahead % HD_NS_PER_S}, NULL);
-		}
-	return NULL;
-}
-
-static double pause_of(const struct hd_buf *json)
-{
-	const char *at = strstr(json->data, "\"worst_pause_ms\":");
-	return at ? strtod(at + 17, NULL) : NAN;
-}
-
-static double build_of(const struct hd_buf *json)
-{
-	const char *at = strstr(json->data, "\"build_ms\":");
-	return at ? strtod(at + 11, NULL) : NAN;
-}
-
-static double rss_kib(void)
-{
-	char line[256];
-	double kib = NAN;
-	FILE *file = fopen("/proc/self/status", "r");
-	while (file && fgets(line, sizeof line, file))
-		if (strncmp(line, "VmRSS:", 6) == 0)
-			kib = strtod(line + 6, NULL);
-	if (file)
-		(void)fclose(file);
-	return kib;
-}
-
-static void print_one(const char *name, const char *unit, double value, double goal, uint64_t n)
-{
-	struct bench_figure f = {.bench = "reload", .name = name, .unit = unit, .value = value, .reference = NAN, .goal = goal, .lower_is_better = true, .n = n};
-	bench_print(&f);
-}
-
-static void bench_reload(void)
-{
-	struct hydro_error err = {0};
-	for (uint32_t i = 0; i < POINTS; i++) {
-		struct hd_point_spec spec = {.index = HD_POINT_NONE, .id = hd_uuid_new(), .version = 1, .bits = HD_POINT_ACTIVE, .period_s = 60, .name = "p",
-					     .pipeline = "well", .params = "{\"litres_per_pulse\":10,\"sensor_depth\":80,\"flow_granted\":20}"};
-		uint32_t index;
-		must(hd_points_put(points, &spec, &index, &err), &err, "point");
-	}
-	const char *dir = getenv("HYDRO_PIPELINES");
-	struct hd_scripts_config config = {.dir = dir ? dir : "scripts/lua/pipelines", .names = names, .points = points, .workers = WORKERS};
-	struct hd_scripts *scripts;
-	must(hd_scripts_open(&config, &scripts, &err), &err, "scripts (run from the repository's root)");
-	struct hd_pipeline_config pc = {.workers = WORKERS, .names = names, .points = points, .append = append, .call_lua = hd_scripts_call_lua, .call_lua_arg = scripts};
-	must(hd_pipeline_open(&pc, &pipeline, &err), &err, "pipeline");
-	must(hd_scripts_start(scripts, pipeline, &err), &err, "start");
-	pthread_t producer;
-	must(hd_thread_start(&producer, HD_ROLE_ANY, "producer", produce, NULL, &err), &err, "producer");
-	while (atomic_load(&journaled) < 2 * POINTS)
-		(void)usleep(10000);
-	double pauses[RELOADS], builds[RELOADS], rss = 0;
-	for (int i = 0; i < RELOADS; i++) {
-		struct hd_buf json = {0};
-		must(hd_scripts_reload(scripts, "well", &(struct hd_scripts_change){.force = true}, &json, &err), &err, "reload");
-		pauses[i] = pause_of(&json);
-		builds[i] = build_of(&json);
-		hd_buf_done(&json);
-		if (i == 2)
-			rss = rss_kib();
-	}
-	double grown = rss_kib() / rss;
-	atomic_store(&stop, true);
-	(void)pthread_join(producer, NULL);
-	must(hd_pipeline_drain(pipeline, 60000, &err), &err, "drain");
-	print_one("measurements lost over the reloads", "measurements", (double)atomic_load(&fed) - (double)atomic_load(&journaled), 0, atomic_load(&fed));
-	print_one("worst pause of a worker", "ms", bench_quantile(pauses, RELOADS, 1), 10, RELOADS);
-	print_one("build of 100,000 points, median", "ms", bench_quantile(builds, RELOADS, 0.5), NAN, RELOADS);
-	print_one("RSS after the reloads to after the third", "ratio", grown, 1.02, RELOADS);
-	hd_scripts_stop(scripts);
-	hd_pipeline_close(&pipeline);
-	hd_scripts_close(&scripts);
-}
-
 int main(void)
 {
 	struct hydro_error err = {0};
@@ -297,7 +149,6 @@ int main(void)
 	must(hd_watchdog_new(&watchdog, &err), &err, "watchdog");
 	bench_lua(watchdog);
 	hd_watchdog_free(&watchdog);
-	bench_reload();
 	hd_points_free(&points);
 	hd_names_close(&names);
 	return 0;

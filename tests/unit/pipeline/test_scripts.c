@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "rig.h"
+#include "stand.h"
 
 #include "base/fs.h"
 #include "pipeline/scripts_inner.h"
@@ -9,123 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define HEAD "return pipeline { name = 't', samples = { {} }, "
-#define TOTAL "counter { from = 'pulses', to = 'total', litres_per_pulse = point.litres_per_pulse or 1000 }, "
-#define FIRST HEAD "build = function (point) return { " TOTAL "rate { from = 'total', to = 'flow' } } end }"
-#define SECOND HEAD "build = function (point) return { " TOTAL "rate { from = 'total', to = 'flow' }, range { 'flow', max = 1 } } end }"
-#define WITH_LUA \
-	HEAD "build = function (point) return { " TOTAL "lua { id = 'n', state = {'n'}, function (m, state, point) state.n = (state.n or 0) + 1\nm.volume = state.n end } } end }"
-
-struct stand {
-	struct rig rig;
-	char dir[64];
-	struct hd_scripts *scripts;
-	struct hydro_error err;
-	struct hd_buf json;
-	int64_t ts;
-	pthread_mutex_t lock; /* guards: live */
-	pthread_cond_t changed;
-	uint32_t live, refused;
-};
-
-static void on_event(void *arg, uint32_t level, const char *event, const char *text)
-{
-	struct stand *st = arg;
-	(void)level, (void)text;
-	(void)pthread_mutex_lock(&st->lock);
-	st->live += strcmp(event, "pipeline_live") == 0;
-	st->refused += strcmp(event, "pipeline_refused") == 0;
-	(void)pthread_cond_broadcast(&st->changed);
-	(void)pthread_mutex_unlock(&st->lock);
-}
-
-static void write_script(struct stand *st, const char *name, const char *text)
-{
-	char path[128];
-	(void)snprintf(path, sizeof path, "%s/%s.lua", st->dir, name);
-	cr_assert_eq(hd_fs_write_atomic(path, text, strlen(text), 0644, &st->err), HYDRO_OK);
-}
-
-static void add_points(struct stand *st, uint32_t count)
-{
-	cr_assert_eq(hd_points_new(&st->rig.points), HYDRO_OK);
-	st->rig.config.points = st->rig.points;
-	for (uint32_t i = 0; i < count; i++) {
-		char name[32];
-		(void)snprintf(name, sizeof name, "p%u", i);
-		struct hd_point_spec spec = {.index = HD_POINT_NONE, .id = hd_uuid_new(), .version = 1, .bits = HD_POINT_ACTIVE, .period_s = 3600,
-					     .join_ms = 30000, .name = name, .provider = "twin", .pipeline = "t", .options = "{}", .params = "{}"};
-		uint32_t index;
-		cr_assert_eq(hd_points_put(st->rig.points, &spec, &index, &st->err), HYDRO_OK);
-	}
-}
-
-static void stand_open(struct stand *st, uint32_t points, const char *text, uint32_t edit, bool watch)
-{
-	memset(st, 0, sizeof *st);
-	(void)pthread_mutex_init(&st->lock, NULL);
-	(void)pthread_cond_init(&st->changed, NULL);
-	(void)snprintf(st->dir, sizeof st->dir, "/tmp/hydro-scriptsXXXXXX");
-	cr_assert_not_null(mkdtemp(st->dir));
-	write_script(st, "t", text);
-	/* The scripts come before the pipeline that calls them; the closed pipeline's points go, for it watched them. */
-	rig_open(&st->rig, 1, "t", NULL);
-	rig_stop(&st->rig);
-	hd_points_free(&st->rig.points);
-	add_points(st, points);
-	char versions[96];
-	(void)snprintf(versions, sizeof versions, "%s/versions", st->dir);
-	struct hd_scripts_config config = {.dir = st->dir, .state_dir = versions, .names = st->rig.names, .points = st->rig.points, .workers = 2,
-					   .edit = edit, .watch = watch, .event = on_event, .event_arg = st};
-	cr_assert_eq(hd_scripts_open(&config, &st->scripts, &st->err), HYDRO_OK, "%s", st->err.text);
-	st->rig.config.call_lua = hd_scripts_call_lua;
-	st->rig.config.call_lua_arg = st->scripts;
-	rig_restart(&st->rig);
-	cr_assert_eq(hd_scripts_start(st->scripts, st->rig.pipeline, &st->err), HYDRO_OK, "%s", st->err.text);
-	st->ts = RIG_T0;
-}
-
-static void stand_close(struct stand *st)
-{
-	hd_scripts_stop(st->scripts);
-	rig_stop(&st->rig);
-	hd_scripts_close(&st->scripts);
-	rig_close(&st->rig);
-	hd_buf_done(&st->json);
-	char command[128];
-	(void)snprintf(command, sizeof command, "rm -r %s", st->dir);
-	cr_assert_eq(system(command), 0);
-}
-
-static const char *answer(struct stand *st)
-{
-	const char *text = hd_buf_text(&st->json);
-	return text ? text : "";
-}
-
-static int reload(struct stand *st, const char *name, const struct hd_scripts_change *change)
-{
-	hd_buf_clear(&st->json);
-	return hd_scripts_reload(st->scripts, name, change, &st->json, &st->err);
-}
-
-/* An hour later: another reading; gives what came of it. */
-static const struct hd_sample *feed(struct stand *st, uint32_t point, double pulses)
-{
-	st->ts += RIG_HOUR;
-	cr_assert_eq(rig_feed1(&st->rig, point, st->ts, HD_METRIC_PULSES, pulses), HYDRO_OK);
-	rig_settle(&st->rig, point);
-	const struct hd_sample *sample = rig_sample(&st->rig, point, st->ts);
-	cr_assert_not_null(sample);
-	return sample;
-}
-
-static const char *generation(struct stand *st, const struct hd_sample *sample)
-{
-	const char *name = hd_names_get(st->rig.names, HD_NAME_GENERATION, sample->generation);
-	return name ? name : "";
-}
 
 Test(scripts, every_ready_pipeline_and_example_passes_its_check)
 {
@@ -167,7 +50,7 @@ Test(scripts, a_reload_switches_all_points_and_keeps_their_state)
 	char before[64];
 	(void)snprintf(before, sizeof before, "%s", generation(&st, sample));
 
-	write_script(&st, "t", SECOND);
+	stand_write(&st, "t", SECOND);
 	cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK, "%s", st.err.text);
 	cr_assert(strstr(answer(&st), "\"result\":\"live\"") && strstr(answer(&st), "\"points\":50") && strstr(answer(&st), "\"lost\":0"), "%s", answer(&st));
 	cr_assert(strstr(answer(&st), "\"version\":2"), "%s", answer(&st));
@@ -189,7 +72,7 @@ Test(scripts, a_lua_steps_state_goes_over_to_the_next_generation)
 	stand_open(&st, 4, WITH_LUA, HD_SCRIPTS_EDIT_WRITE, false);
 	for (int i = 1; i <= 4; i++) {
 		if (i == 4) {
-			write_script(&st, "t", "-- another text\n" WITH_LUA);
+			stand_write(&st, "t", "-- another text\n" WITH_LUA);
 			cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK, "%s", st.err.text);
 		}
 		double n = rig_value(feed(&st, 1, i), HD_METRIC_VOLUME);
@@ -222,7 +105,7 @@ Test(scripts, what_is_wrong_is_refused_with_its_place_and_what_ran_goes_on)
 	char live[64];
 	(void)snprintf(live, sizeof live, "%s", generation(&st, feed(&st, 7, 1)));
 	for (size_t i = 0; i < HD_ARRAY_LEN(broken); i++) {
-		write_script(&st, "t", broken[i].text);
+		stand_write(&st, "t", broken[i].text);
 		int rc = reload(&st, "t", NULL);
 		cr_assert(rc == HYDRO_E_CONFIG || rc == HYDRO_E_LIMIT, "%s gave %d", broken[i].text, rc);
 		cr_assert(strstr(answer(&st), "\"result\":\"refused\"") && strstr(answer(&st), broken[i].message), "%s", answer(&st));
@@ -233,7 +116,7 @@ Test(scripts, what_is_wrong_is_refused_with_its_place_and_what_ran_goes_on)
 		cr_assert_str_eq(generation(&st, feed(&st, 7, 2 + (double)i)), live);
 	}
 	cr_assert_eq(st.refused, HD_ARRAY_LEN(broken));
-	write_script(&st, "t", SECOND);
+	stand_write(&st, "t", SECOND);
 	cr_assert_eq(reload(&st, "t", NULL), HYDRO_OK);
 	cr_assert_str_neq(generation(&st, feed(&st, 7, 20)), live);
 	stand_close(&st);
@@ -317,7 +200,7 @@ Test(scripts, a_canary_runs_on_its_share_and_the_next_reload_ends_it)
 {
 	struct stand st;
 	stand_open(&st, 200, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
-	write_script(&st, "t", SECOND);
+	stand_write(&st, "t", SECOND);
 	cr_assert_eq(reload(&st, "t", &(struct hd_scripts_change){.share = 20}), HYDRO_OK, "%s", st.err.text);
 	cr_assert(strstr(answer(&st), "\"result\":\"canary\""));
 	hd_buf_clear(&st.json);
@@ -349,7 +232,7 @@ Test(scripts, a_changed_file_goes_live_by_itself)
 		(void)pthread_mutex_lock(&st.lock);
 		uint32_t live = st.live, refused = st.refused;
 		(void)pthread_mutex_unlock(&st.lock);
-		write_script(&st, "t", texts[i]);
+		stand_write(&st, "t", texts[i]);
 		(void)pthread_mutex_lock(&st.lock);
 		while (st.live == live && st.refused == refused)
 			(void)pthread_cond_wait(&st.changed, &st.lock);
