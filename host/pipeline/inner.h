@@ -217,11 +217,15 @@ void hd_worker_execute(struct hd_worker *w);
 void hd_undo_keep(struct hd_worker *w, struct hd_point_block *block, uint32_t point, int64_t ts_ms);
 int hd_worker_lua(struct hd_run *run, const struct hd_step *step, struct hd_row *row, uint32_t i);
 
-/* block.c: configuration, plan and memory of a point. [worker] */
+/* slab.c [worker] */
 int hd_slab_new(struct hd_slab **ret);
 void hd_slab_free(struct hd_slab **slab);
 void *hd_slab_take(struct hd_slab *slab, uint32_t bytes);
 void hd_slab_give(struct hd_slab *slab, void *data, uint32_t bytes);
+/* That it holds of the system's memory. */
+uint64_t hd_slab_bytes(const struct hd_slab *slab);
+
+/* block.c: configuration and plan of a point. [worker] */
 /* Looks the point up when it is new here; HYDRO_E_INVALID for one that does not exist. */
 int hd_block_ready(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hydro_error *err);
 /* Gives the point a plan (NULL: none), whose shape it takes, keeping state by identity; counts what was kept. HYDRO_E_NOMEM
