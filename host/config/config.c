@@ -60,7 +60,9 @@ static const struct { const char *path, *type, *doc; } trees[] = {
 	{"plugins.dirs", "list", "list of folders with plugins (.so)"},
 	{"roles", "list", "list of collector, processor, dga, business, analytics; all by default"},
 	{"providers", "table", "name = { plugin, options, isolation, concurrency, rate, timeout }"},
+	{"analytics", "table", "name = { plugin, options }: what `detect` steps of pipelines may name"},
 };
+static const char *const analytics_keys[] = {"plugin", "options"};
 static const char *const provider_keys[] = {"plugin", "options", "isolation", "concurrency", "rate", "timeout"};
 /* Beside provider_keys, in the same order. */
 static const struct hd_config_setting provider_settings[] = {
@@ -72,6 +74,10 @@ static const struct hd_config_setting provider_settings[] = {
 	{"providers.NAME.timeout", "time", "30s", NULL, 0, 0, "of one request"},
 };
 _Static_assert(HD_ARRAY_LEN(provider_settings) == HD_ARRAY_LEN(provider_keys), "a provider's settings and their keys");
+static const struct hd_config_setting analytics_settings[] = {
+	{"analytics.NAME.plugin", "text", "NAME", NULL, 0, 0, "plugin that judges readings"},
+	{"analytics.NAME.options", "table", "", NULL, 0, 0, "the plugin's own options; `hydro-runner --probe FILE.so` lists them"},
+};
 static const char *const role_names[] = {"collector", "processor", "dga", "business", "analytics"};
 
 static size_t edit_distance(const char *a, const char *b)
@@ -334,23 +340,57 @@ static int set_provider(const struct source *source, const cJSON *node, struct h
 	return HYDRO_OK;
 }
 
-static int set_providers(const struct source *source, struct hd_config *config, struct hydro_error *err)
+static int set_analytics(const struct source *source, const cJSON *node, struct hd_config_analytics *ret, struct hydro_error *err)
 {
-	const cJSON *providers = find_path(config->root, "providers"), *node;
-	if (providers && !cJSON_IsObject(providers) && cJSON_GetArraySize(providers) > 0)
-		return refuse(source, "providers", err, "a table of name = { … } expected");
-	cJSON_ArrayForEach(node, providers) {
+	*ret = (struct hd_config_analytics){.name = node->string, .plugin = node->string};
+	const cJSON *child;
+	cJSON_ArrayForEach(child, node) {
+		const char *key = child->string ? child->string : "?", *text = cJSON_GetStringValue(child);
 		char path[256];
-		(void)snprintf(path, sizeof path, "providers.%s", node->string);
-		if (config->provider_count == HD_CONFIG_PROVIDERS_MAX)
-			return refuse(source, path, err, "more than %u providers", HD_CONFIG_PROVIDERS_MAX);
+		(void)snprintf(path, sizeof path, "analytics.%s.%s", node->string, key);
+		const char *near = hd_nearest_name(key, analytics_keys, HD_ARRAY_LEN(analytics_keys));
+		if (strcmp(key, "plugin") == 0 && text)
+			ret->plugin = text;
+		else if (strcmp(key, "options") == 0 && (cJSON_IsObject(child) || cJSON_IsArray(child)))
+			ret->options = cJSON_IsObject(child) ? child : NULL;
+		else if (near)
+			return refuse(source, path, err, "not a setting, or not a value for it; nearest: %s", near);
+		else
+			return refuse(source, path, err, "no such setting of an instance of analytics (plugin, options)");
+	}
+	return HYDRO_OK;
+}
+
+/* Calls set_one for each table of the tree `name`. */
+static int set_instances(const struct source *source, struct hd_config *config, const char *name, uint32_t max,
+			 int (*set_one)(const struct source *source, const cJSON *node, struct hd_config *config, struct hydro_error *err), struct hydro_error *err)
+{
+	const cJSON *instances = find_path(config->root, name), *node;
+	uint32_t count = 0;
+	if (instances && !cJSON_IsObject(instances) && cJSON_GetArraySize(instances) > 0)
+		return refuse(source, name, err, "a table of name = { … } expected");
+	cJSON_ArrayForEach(node, instances) {
+		char path[256];
+		(void)snprintf(path, sizeof path, "%s.%s", name, node->string);
+		if (count++ == max)
+			return refuse(source, path, err, "more than %u %s", max, name);
 		if (!cJSON_IsObject(node) && cJSON_GetArraySize(node) > 0)
 			return refuse(source, path, err, "a table expected");
-		int rc = set_provider(source, node, &config->providers[config->provider_count++], err);
+		int rc = set_one(source, node, config, err);
 		if (rc != HYDRO_OK)
 			return rc;
 	}
 	return HYDRO_OK;
+}
+
+static int add_provider(const struct source *source, const cJSON *node, struct hd_config *config, struct hydro_error *err)
+{
+	return set_provider(source, node, &config->providers[config->provider_count++], err);
+}
+
+static int add_analytics(const struct source *source, const cJSON *node, struct hd_config *config, struct hydro_error *err)
+{
+	return set_analytics(source, node, &config->analytics[config->analytics_count++], err);
 }
 
 static int fill(const struct source *source, struct hd_config *config, struct hydro_error *err)
@@ -362,7 +402,9 @@ static int fill(const struct source *source, struct hd_config *config, struct hy
 		rc = set_list(source, config->root, "plugins.dirs", config->plugin_dirs, &config->plugin_dir_count, err);
 	if (rc == HYDRO_OK)
 		rc = set_roles(source, config, err);
-	return rc == HYDRO_OK ? set_providers(source, config, err) : rc;
+	if (rc == HYDRO_OK)
+		rc = set_instances(source, config, "providers", HD_CONFIG_PROVIDERS_MAX, add_provider, err);
+	return rc == HYDRO_OK ? set_instances(source, config, "analytics", HD_CONFIG_ANALYTICS_MAX, add_analytics, err) : rc;
 }
 
 int hd_config_parse(const char *name, const char *text, size_t len, struct hd_config **ret, struct hydro_error *err)
@@ -420,6 +462,9 @@ void hd_config_json(const struct hd_config *config, struct hd_buf *ret)
 	for (uint32_t i = 0; i < config->provider_count; i++)
 		hd_buf_printf(ret, "%s{\"name\":\"%s\",\"plugin\":\"%s\",\"concurrency\":%lld,\"rate\":%g}", i ? "," : "", config->providers[i].name,
 			      config->providers[i].plugin, (long long)config->providers[i].concurrency, config->providers[i].rate);
+	hd_buf_add_text(ret, "],\"analytics\":[");
+	for (uint32_t i = 0; i < config->analytics_count; i++)
+		hd_buf_printf(ret, "%s{\"name\":\"%s\",\"plugin\":\"%s\"}", i ? "," : "", config->analytics[i].name, config->analytics[i].plugin);
 	hd_buf_add_text(ret, "]}");
 }
 
@@ -438,9 +483,14 @@ bool hd_config_setting_at(size_t index, struct hd_config_setting *ret)
 		return true;
 	}
 	index -= HD_ARRAY_LEN(trees);
-	if (index >= HD_ARRAY_LEN(provider_settings))
+	if (index < HD_ARRAY_LEN(provider_settings)) {
+		*ret = provider_settings[index];
+		return true;
+	}
+	index -= HD_ARRAY_LEN(provider_settings);
+	if (index >= HD_ARRAY_LEN(analytics_settings))
 		return false;
-	*ret = provider_settings[index];
+	*ret = analytics_settings[index];
 	return true;
 }
 

@@ -16,6 +16,7 @@
 #define HD_CONFIG_FILE_BYTES_MAX (1u << 20)
 #define HD_CONFIG_LIST_MAX 16u
 #define HD_CONFIG_PROVIDERS_MAX 64u
+#define HD_CONFIG_ANALYTICS_MAX 32u
 
 /* A provider instance: a plugin with options, under a name that points refer to. */
 struct hd_config_provider {
@@ -26,6 +27,13 @@ struct hd_config_provider {
 	int64_t concurrency;      /* requests under way at once, per account */
 	double rate;              /* requests a second, per account; 0 = no limit */
 	int64_t timeout_ms;
+};
+
+/* An instance of an analytics plugin, under a name that `detect` steps refer to. */
+struct hd_config_analytics {
+	const char *name;
+	const char *plugin;
+	const cJSON *options; /* as a provider's */
 };
 
 struct hd_config {
@@ -58,6 +66,8 @@ struct hd_config {
 	uint32_t role_count;
 	struct hd_config_provider providers[HD_CONFIG_PROVIDERS_MAX];
 	uint32_t provider_count;
+	struct hd_config_analytics analytics[HD_CONFIG_ANALYTICS_MAX];
+	uint32_t analytics_count;
 };
 
 /* Reads, runs and checks the file. [control] */

@@ -12,6 +12,7 @@
 #include "model/points.h"
 #include "observe/log.h"
 #include "observe/metrics.h"
+#include "pipeline/detect.h"
 #include "pipeline/latest.h"
 #include "pipeline/pipeline.h"
 #include "plugin/plugin.h"
@@ -36,6 +37,8 @@ struct hd_daemon {
 	struct hd_instance *instances[HD_CONFIG_PROVIDERS_MAX];
 	uint32_t instance_count;
 	char instance_errors[HD_CONFIG_PROVIDERS_MAX][HYDRO_ERROR_TEXT_BYTES];
+	struct hd_instance *analytics[HD_CONFIG_ANALYTICS_MAX]; /* NULL: could not be made, does not run */
+	struct hd_detectors detectors; /* of all of them, in the same order */
 	struct hd_pipeline_link *link;
 	struct hd_pipeline *pipeline;
 	struct hd_scripts *scripts;
@@ -62,6 +65,9 @@ int daemon_open_plugins(struct hd_daemon *d, struct hydro_error *err);
 int daemon_open_collect(struct hd_daemon *d, struct hydro_error *err);
 void daemon_close_collect(struct hd_daemon *d);
 void daemon_close_plugins(struct hd_daemon *d);
+/* analytics.c: instances of analytics plugins, for `detect` steps. */
+int daemon_open_analytics(struct hd_daemon *d, struct hydro_error *err);
+void daemon_close_analytics(struct hd_daemon *d);
 /* serve.c: REST. */
 int daemon_open_api(struct hd_daemon *d, struct hydro_error *err);
 uint16_t daemon_api_port(const struct hd_daemon *d);

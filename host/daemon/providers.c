@@ -81,7 +81,9 @@ int daemon_open_plugins(struct hd_daemon *d, struct hydro_error *err)
 	if (!crumbs)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for paths");
 	int rc = open_catalog(d, crumbs, err);
-	return rc == HYDRO_OK ? create_instances(d, err) : rc;
+	if (rc == HYDRO_OK)
+		rc = create_instances(d, err);
+	return rc == HYDRO_OK ? daemon_open_analytics(d, err) : rc;
 }
 
 int daemon_check_plugins(struct hd_daemon *d, struct hydro_error *err)
@@ -89,12 +91,15 @@ int daemon_check_plugins(struct hd_daemon *d, struct hydro_error *err)
 	int rc = open_catalog(d, NULL, err);
 	if (rc == HYDRO_OK)
 		rc = create_instances(d, err);
+	if (rc == HYDRO_OK)
+		rc = daemon_open_analytics(d, err);
 	daemon_close_plugins(d);
 	return rc;
 }
 
 void daemon_close_plugins(struct hd_daemon *d)
 {
+	daemon_close_analytics(d);
 	for (uint32_t i = 0; i < d->instance_count; i++) {
 		struct hydro_error err = {0};
 		if (d->instances[i] && hd_instance_stop(d->instances[i], STOP_MS, &err) != HYDRO_OK)

@@ -160,7 +160,7 @@ static int open_scripts(struct hd_daemon *d, uint32_t workers, struct hydro_erro
 	struct hd_scripts_config config = {
 		.dir = d->config->pipeline_dir, .state_dir = versions, .names = d->names, .points = d->points, .workers = workers,
 		.step_cpu_us = (uint32_t)d->config->step_budget_us, .edit = strcmp(d->config->pipeline_edit, "write") == 0 ? HD_SCRIPTS_EDIT_WRITE : HD_SCRIPTS_EDIT_REFUSE,
-		.watch = d->config->pipeline_watch, .event = daemon_log_event, .event_arg = (void *)(uintptr_t)"pipelines",
+		.watch = d->config->pipeline_watch, .detectors = &d->detectors, .event = daemon_log_event, .event_arg = (void *)(uintptr_t)"pipelines",
 	};
 	return hd_scripts_open(&config, &d->scripts, err);
 }

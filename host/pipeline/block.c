@@ -85,15 +85,13 @@ void hd_state_migrate(const struct hd_shape *from, const uint8_t *from_state, co
 {
 	for (uint32_t i = 0; i < to->step_count; i++) {
 		const struct hd_step *now = &to->steps[i];
-		uint32_t bytes = now->kind == &hd_step_lua ? now->slot_count * (uint32_t)sizeof(double) : now->kind->state_bytes;
-		if (!bytes)
+		if (!now->state_bytes)
 			continue;
 		bool kept = false;
 		for (uint32_t k = 0; from && k < from->step_count && !kept; k++) {
 			const struct hd_step *old = &from->steps[k];
-			kept = old->identity == now->identity && old->kind == now->kind && old->slot_count == now->slot_count;
-			if (kept)
-				memcpy(to_state + now->state, from_state + old->state, bytes);
+			if (old->identity == now->identity && old->kind == now->kind && old->slot_count == now->slot_count)
+				kept = hd_step_take_state(now, from_state + old->state, old->state_bytes, to_state);
 		}
 		if (!report)
 			continue;

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/timefmt.h"
 #include "lua/lua.h"
+#include "pipeline/detect.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -127,6 +128,41 @@ const char *hd_compile_nearest(const struct hd_compile *c, const char *name)
 void hd_compile_set_target(struct hd_compile *c, const char *target)
 {
 	(void)snprintf(c->target, sizeof c->target, "%s", target);
+}
+
+void hd_compile_set_source(struct hd_compile *c, const char *source)
+{
+	(void)snprintf(c->source, sizeof c->source, "%s", source);
+}
+
+bool hd_compile_add_param(struct hd_compile *c, double number)
+{
+	if (c->param_count == HD_PLAN_PARAMS_MAX)
+		return false;
+	c->params[c->param_count++] = number;
+	return true;
+}
+
+const char *hd_compile_metric_name(const struct hd_compile *c, uint8_t slot)
+{
+	return hd_names_get(c->shapes->names, HD_NAME_METRIC, c->metrics[slot]);
+}
+
+static const char *detector_name(const void *arg, uint32_t i)
+{
+	return ((const struct hd_detectors *)arg)->list[i]->name;
+}
+
+struct hd_detector *hd_compile_detector(const struct hd_compile *c, const char *name, const char **ret_nearest)
+{
+	(void)pthread_mutex_lock(&c->shapes->lock);
+	const struct hd_detectors *all = c->shapes->detectors;
+	(void)pthread_mutex_unlock(&c->shapes->lock);
+	for (uint32_t i = 0; all && i < all->count; i++)
+		if (strcmp(all->list[i]->name, name) == 0)
+			return all->list[i];
+	*ret_nearest = all ? hd_diag_nearest(name, detector_name, all, all->count) : NULL;
+	return NULL;
 }
 
 struct hd_file_spec *hd_compile_file(struct hd_compile *c)
@@ -338,7 +374,7 @@ static int name_step(struct hd_compile *c, struct hd_step *step, const struct hd
 	if (step->kind->bits & HD_STEP_NO_CODE)
 		return HYDRO_OK;
 	char rule[HD_NAME_BYTES_MAX];
-	(void)snprintf(rule, sizeof rule, "%.80s/%s", c->spec->script ? c->spec->script : "", step->label);
+	(void)snprintf(rule, sizeof rule, "%.80s/%s", c->source[0] ? c->source : c->spec->script ? c->spec->script : "", step->label);
 	return hd_names_intern(c->shapes->names, HD_NAME_RULE, rule, &step->rule, err);
 }
 
@@ -369,7 +405,7 @@ static int compile_step(struct hd_compile *c, const struct hd_spec_step *spec, s
 		return hd_compile_fail(c, spec, NULL, NULL, err, "is not available in this version yet: leave the step out");
 	*step = (struct hd_step){.kind = kind, .run = kind->run, .line = spec->line, .link = HD_SLOT_NONE, .param = (uint16_t)c->param_count,
 				 .state = (uint16_t)c->state_bytes};
-	c->target[0] = '\0';
+	c->target[0] = c->source[0] = '\0';
 	memset(step->in, HD_SLOT_NONE, sizeof step->in);
 	memset(step->out, HD_SLOT_NONE, sizeof step->out);
 	int rc = lua ? compile_lua(c, step, spec, err) : check_keys(c, kind, spec, err);
@@ -387,7 +423,9 @@ static int compile_step(struct hd_compile *c, const struct hd_spec_step *spec, s
 	for (uint32_t i = 0; i < kind->option_count; i++)
 		if (kind->options[i].flags & HD_OPT_CONSUMES && step->in[0] != step->out[0])
 			c->consumed |= UINT64_C(1) << step->in[0];
-	uint32_t bytes = lua ? spec->slot_count * (uint32_t)sizeof(double) : (kind->state_bytes + 7u) & ~7u;
+	if (!step->state_bytes)
+		step->state_bytes = lua ? spec->slot_count * (uint32_t)sizeof(double) : kind->state_bytes;
+	uint32_t bytes = (step->state_bytes + 7u) & ~7u;
 	if (c->state_bytes + bytes > HD_PLAN_STATE_BYTES_MAX)
 		return hd_compile_fail(c, spec, NULL, NULL, err, "the plan's state is larger than %u bytes", HD_PLAN_STATE_BYTES_MAX);
 	c->state_bytes += bytes;

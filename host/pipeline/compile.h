@@ -10,7 +10,7 @@
 #define HD_COMPILE_TABLE_MAX 4096u /* numbers in all tables of a plan */
 
 struct hd_shapes {
-	pthread_mutex_t lock; /* guards: buckets, count, sinks; a shape without references is gone when it is given up */
+	pthread_mutex_t lock; /* guards: buckets, count, sinks, detectors; a shape without references is gone when it is given up */
 	struct hd_names *names;
 	struct hd_shape *buckets[1024];
 	uint32_t count;
@@ -19,6 +19,7 @@ struct hd_shapes {
 	uint32_t sink_count;
 	bool sinks_known;
 	_Atomic(struct hd_compile *) spare; /* memory of the last compile: for the next, a hundred thousand times */
+	const struct hd_detectors *detectors; /* borrowed */
 };
 
 struct hd_compile {
@@ -31,6 +32,7 @@ struct hd_compile {
 	uint64_t hidden, consumed, made;
 	struct hd_file_spec file;
 	char target[64]; /* of the step being compiled, "" = its metric */
+	char source[96]; /* of its rule, "" = the script */
 	uint32_t metrics[HD_PLAN_SLOTS_MAX];
 	const char *units[HD_PLAN_SLOTS_MAX];
 	/* From here on nothing is read that this compile did not write. */

@@ -18,7 +18,7 @@
 #define HD_SHARDS 256u
 #define HD_KNOWN_INLINE 4u
 #define HD_UNDO_SLOTS 8192u
-#define HD_UNDO_STATE_BYTES 240u /* larger states are brought back from raw history instead */
+#define HD_UNDO_STATE_BYTES 496u /* larger states are brought back from raw history instead */
 #define HD_DT_UNKNOWN INT32_MIN
 
 /* A raw value of the newest reading; dt: its own time less the reading's. */

@@ -51,6 +51,13 @@ uint32_t hd_shapes_count(struct hd_shapes *shapes)
 	return count;
 }
 
+void hd_shapes_set_detectors(struct hd_shapes *shapes, const struct hd_detectors *detectors)
+{
+	(void)pthread_mutex_lock(&shapes->lock);
+	shapes->detectors = detectors;
+	(void)pthread_mutex_unlock(&shapes->lock);
+}
+
 int hd_shapes_set_sinks(struct hd_shapes *shapes, const char *const *names, uint32_t count)
 {
 	(void)pthread_mutex_lock(&shapes->lock);
@@ -85,9 +92,10 @@ static bool add_key(struct hd_buf *key, const struct hd_compile *c, uint32_t gen
 	for (uint32_t i = 0; i < c->step_count; i++) {
 		const struct hd_step *s = &c->steps[i];
 		const uint32_t numbers[] = {s->param, s->state, s->in_count, s->out_count, s->link, s->link_param, s->rule, s->line, s->table_rows,
-					    s->function, s->slot_count};
+					    s->function, s->slot_count, s->state_bytes};
 		hd_buf_add(key, &s->kind, sizeof s->kind);
 		hd_buf_add(key, &s->identity, sizeof s->identity);
+		hd_buf_add(key, &s->detector, sizeof s->detector);
 		hd_buf_add(key, numbers, sizeof numbers);
 		hd_buf_add(key, s->in, sizeof s->in);
 		hd_buf_add(key, s->out, sizeof s->out);

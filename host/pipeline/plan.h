@@ -82,6 +82,10 @@ uint32_t hd_plans_count(const struct hd_plans *plans);
 /* Names that `to` steps may use; the list is copied. Without it any name is taken. [control, before compiling] */
 int hd_shapes_set_sinks(struct hd_shapes *shapes, const char *const *names, uint32_t count);
 
+struct hd_detectors;
+/* Instances that `detect` steps may name; borrowed, they outlive all plans. Without it there are none. [control, before compiling] */
+void hd_shapes_set_detectors(struct hd_shapes *shapes, const struct hd_detectors *detectors);
+
 /* The declarative steps as lua/lua.h wants them. [any] */
 const struct hd_lua_step_doc *hd_steps_lua_docs(uint32_t *ret_count);
 /* The steps with options, formula, state and flags, as Markdown. [any] */

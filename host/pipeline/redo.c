@@ -157,6 +157,7 @@ static int run_past(struct hd_worker *w, struct hd_point_block *block, struct ag
 			row->state = state;
 			row->block = block;
 			row->config = block->config;
+			row->old = again->asked ? NULL : past->rows[row->sample];
 		}
 		hd_run_steps(w->run);
 		for (uint32_t i = 0; i < w->run->count && rc == HYDRO_OK; i++)
@@ -165,6 +166,19 @@ static int run_past(struct hd_worker *w, struct hd_point_block *block, struct ag
 	w->run->lua = live;
 	w->run->trace_arg = NULL;
 	return rc;
+}
+
+/* The state that the redo came to becomes the point's, but for steps that remember more than it saw. */
+static void take_over(struct hd_point_block *block, uint8_t *state)
+{
+	uint8_t *live = hd_block_state(block);
+	for (uint32_t i = 0; i < block->shape->step_count; i++) {
+		const struct hd_step *step = &block->shape->steps[i];
+		if (step->kind->bits & HD_STEP_REMEMBERS)
+			memcpy(state + step->state, live + step->state, step->state_bytes);
+	}
+	memcpy(live, state, block->shape->state_bytes);
+	block->undo = 0;
 }
 
 static int run_again(struct hd_worker *w, struct hd_point_block *block, struct again *again, struct hydro_error *err)
@@ -182,8 +196,7 @@ static int run_again(struct hd_worker *w, struct hd_point_block *block, struct a
 		rc = run_past(w, block, again, &past, state, err);
 	}
 	if (rc == HYDRO_OK && !again->asked && past.count && past.rows[past.count - 1]->ts_ms == block->newest_ms) {
-		memcpy(hd_block_state(block), state, block->shape->state_bytes);
-		block->undo = 0;
+		take_over(block, state);
 	}
 	free(state);
 	hd_past_done(&past);

@@ -34,6 +34,7 @@ struct hd_row {
 	uint8_t extra_count;
 	uint8_t reserved;
 	struct hd_point_block *block; /* NULL in scratch runs */
+	const struct hd_sample *old;  /* in a redo: what came of it before; NULL otherwise */
 	const struct hd_point *config;
 };
 

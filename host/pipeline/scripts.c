@@ -103,6 +103,8 @@ int hd_scripts_open(const struct hd_scripts_config *config, struct hd_scripts **
 	if (rc == HYDRO_OK && config->sinks && (rc = hd_shapes_set_sinks(s->shapes, config->sinks, config->sink_count)) != HYDRO_OK)
 		hd_error_set(err, rc, "no memory for the names of sinks");
 	if (rc == HYDRO_OK)
+		hd_shapes_set_detectors(s->shapes, config->detectors);
+	if (rc == HYDRO_OK)
 		rc = make_states(s, err);
 	if (rc == HYDRO_OK)
 		rc = hd_scripts_load_all(s, err);
@@ -125,6 +127,7 @@ int hd_scripts_start(struct hd_scripts *s, struct hd_pipeline *pipeline, struct 
 	(void)pthread_mutex_lock(&s->lock);
 	s->pipeline = pipeline;
 	int rc = HYDRO_OK;
+	hd_shapes_set_detectors(hd_pipeline_shapes(pipeline), s->config.detectors);
 	if (s->config.sinks && (rc = hd_shapes_set_sinks(hd_pipeline_shapes(pipeline), s->config.sinks, s->config.sink_count)) != HYDRO_OK)
 		hd_error_set(err, rc, "no memory for the names of sinks");
 	if (rc == HYDRO_OK)

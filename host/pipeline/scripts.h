@@ -15,6 +15,7 @@
 #define HD_SCRIPTS_MAX 256u
 #define HD_SCRIPT_VERSIONS_MAX 100u /* kept of one pipeline; older ones are removed */
 
+struct hd_detectors;
 struct hd_lua_fault;
 struct hd_mview;
 struct hd_names;
@@ -40,6 +41,7 @@ struct hd_scripts_config {
 	bool watch;            /* reload when a file changes */
 	const char *const *sinks; /* what `to` may name; NULL = anything */
 	uint32_t sink_count;
+	const struct hd_detectors *detectors; /* what `detect` may name; NULL = nothing */
 	/* level as HD_EVENT_* of pipeline.h. NULL = nobody listens. [control, scripts' own thread] */
 	void (*event)(void *arg, uint32_t level, const char *event, const char *text);
 	void *event_arg;

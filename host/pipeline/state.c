@@ -148,10 +148,9 @@ void hd_keeper_take(struct hd_pipeline *p, uint32_t point, const struct hd_shape
 	const struct hd_state_step *old = hd_stored_steps(&stored);
 	for (uint32_t i = 0; i < shape->step_count; i++) {
 		const struct hd_step *step = &shape->steps[i];
-		uint32_t bytes = step->kind == &hd_step_lua ? step->slot_count * (uint32_t)sizeof(double) : step->kind->state_bytes;
-		for (uint32_t k = 0; k < stored.shape->steps && bytes; k++)
-			if (old[k].identity == step->identity && old[k].kind == step->kind_hash && old[k].bytes == bytes) {
-				memcpy(state + step->state, hd_stored_state(&stored) + old[k].offset, bytes);
+		for (uint32_t k = 0; k < stored.shape->steps && step->state_bytes; k++)
+			if (old[k].identity == step->identity && old[k].kind == step->kind_hash &&
+			    hd_step_take_state(step, hd_stored_state(&stored) + old[k].offset, old[k].bytes, state)) {
 				if (report) {
 					report->states_kept++;
 					report->states_reset--;

@@ -25,11 +25,6 @@ static void pad(struct hd_buf *buf)
 	hd_buf_add(buf, zero, (8 - buf->len % 8) % 8);
 }
 
-static uint32_t step_bytes(const struct hd_step *step)
-{
-	return step->kind == &hd_step_lua ? step->slot_count * (uint32_t)sizeof(double) : step->kind->state_bytes;
-}
-
 static uint32_t add_live_shape(struct writer *w, const struct hd_shape *shape)
 {
 	for (uint32_t i = 0; i < w->shapes; i++)
@@ -42,7 +37,7 @@ static uint32_t add_live_shape(struct writer *w, const struct hd_shape *shape)
 	hd_buf_add(&w->shape_bytes, &head, sizeof head);
 	for (uint32_t i = 0; i < shape->step_count; i++) {
 		const struct hd_step *step = &shape->steps[i];
-		struct hd_state_step s = {.identity = step->identity, .kind = step->kind_hash, .offset = step->state, .bytes = step_bytes(step)};
+		struct hd_state_step s = {.identity = step->identity, .kind = step->kind_hash, .offset = step->state, .bytes = step->state_bytes};
 		hd_buf_add(&w->shape_bytes, &s, sizeof s);
 	}
 	w->read[w->shapes] = NULL;

@@ -2,6 +2,7 @@
 #include "pipeline/step.h"
 
 #include "lua/lua.h"
+#include "pipeline/detect.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ static void fill_table(void)
 		add_kind(&hd_steps_flow[i]);
 	for (uint32_t i = 0; i < hd_steps_quality_count; i++)
 		add_kind(&hd_steps_quality[i]);
+	add_kind(&hd_step_detect);
 	for (uint32_t i = 0; i < hd_steps_out_count; i++)
 		add_kind(&hd_steps_out[i]);
 }
@@ -67,6 +69,16 @@ const struct hd_lua_step_doc *hd_steps_lua_docs(uint32_t *ret_count)
 	return table.docs;
 }
 
+bool hd_step_take_state(const struct hd_step *step, const uint8_t *from, uint32_t from_bytes, uint8_t *state)
+{
+	if (step->detector)
+		return hd_detector_take_state(step->detector, from, from_bytes, state + step->state);
+	if (from_bytes != step->state_bytes)
+		return false;
+	memcpy(state + step->state, from, from_bytes);
+	return true;
+}
+
 static void add_default(struct hd_buf *ret, const struct hd_step_option *option)
 {
 	if (option->flags & HD_OPT_REQUIRED)
@@ -86,7 +98,7 @@ static void add_default(struct hd_buf *ret, const struct hd_step_option *option)
 bool hd_steps_markdown(struct hd_buf *ret)
 {
 	static const char *const types[] = {"", "metric", "metric (made)", "number of the point", "number", "duration", "true/false",
-					    "table of numbers", "metrics", "names", "unit"};
+					    "table of numbers", "metrics", "names", "unit", "numbers"};
 	uint32_t count;
 	const struct hd_step_kind *kinds = hd_step_kinds(&count);
 	for (uint32_t k = 0; k < count; k++) {
@@ -96,8 +108,10 @@ bool hd_steps_markdown(struct hd_buf *ret)
 			hd_buf_add_text(ret, "Not available yet: a pipeline that names it is refused.\n\n");
 		if (kind->formula[0])
 			hd_buf_printf(ret, "Formula: %s\n\n", kind->formula);
-		if (kind->state[0])
+		if (kind->state_bytes)
 			hd_buf_printf(ret, "Remembers: %s (%u bytes a point)\n\n", kind->state, kind->state_bytes);
+		else if (kind->state[0])
+			hd_buf_printf(ret, "Remembers: %s\n\n", kind->state);
 		if (kind->flags[0])
 			hd_buf_printf(ret, "Flags: %s\n\n", kind->flags);
 		for (uint32_t i = 0; i < kind->option_count; i++) {

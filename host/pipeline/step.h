@@ -26,6 +26,7 @@
 #define HD_OPT_INPUTS 8u   /* a list of metrics */
 #define HD_OPT_NAMES 9u    /* a list of names, checked by the kind */
 #define HD_OPT_UNIT 10u    /* name of a unit, checked by the kind */
+#define HD_OPT_NUMBERS 11u /* a few numbers, taken by the kind */
 
 #define HD_OPT_REQUIRED 1u
 #define HD_OPT_POSITIONAL 2u /* may come without its key */
@@ -46,11 +47,13 @@ struct hd_step_option {
 
 #define HD_STEP_STATEFUL 1u
 #define HD_STEP_NOT_YET 2u /* named in scripts, not available in this version */
+#define HD_STEP_REMEMBERS 8u /* for longer than raw history is run again: a redo leaves its live state alone */
 #define HD_STEP_NO_CODE 4u /* says something about the plan, runs nothing */
 
 struct hd_run;
 struct hd_step;
 struct hd_compile;
+struct hd_detector;
 
 struct hd_step_kind {
 	const char *name;
@@ -75,7 +78,9 @@ struct hd_step {
 	uint64_t identity; /* of its state: id, else kind and target */
 	uint64_t kind_hash; /* of the kind's name, as state files have it */
 	uint16_t param;    /* its first number in the point's block */
-	uint16_t state;    /* its first byte in the point's state */
+	uint16_t state;    /* its first byte in the point's state … */
+	uint32_t state_bytes; /* … and how many */
+	struct hd_detector *detector; /* of a `detect` step */
 	uint8_t in_count, out_count;
 	uint8_t in[HD_STEP_METRICS_MAX];  /* slots in the order of the options; HD_SLOT_NONE = not given */
 	uint8_t out[HD_STEP_METRICS_MAX];
@@ -123,6 +128,8 @@ extern const struct hd_step_kind hd_step_lua;
 struct hd_shape *hd_shapes_find(struct hd_shapes *shapes, uint64_t hash);
 void hd_shape_ref(struct hd_shape *shape);
 void hd_shape_unref(struct hd_shape *shape);
+/* What an older plan or a state file kept for this step, into a new plan's state; false: it begins anew. */
+bool hd_step_take_state(const struct hd_step *step, const uint8_t *from, uint32_t from_bytes, uint8_t *state);
 /* A new point's state. */
 void hd_shape_state_init(const struct hd_shape *shape, uint8_t *state);
 
@@ -148,11 +155,19 @@ uint8_t hd_compile_slot_of(const struct hd_compile *compile, uint32_t metric);
 const char *hd_compile_nearest(const struct hd_compile *compile, const char *name);
 /* What the step is called after its kind in labels and identity, instead of its metric. */
 void hd_compile_set_target(struct hd_compile *compile, const char *target);
+/* Whose rule it is, instead of the script's: "plugin anomaly 1.2.0". The step keeps its provenance through edits of the script. */
+void hd_compile_set_source(struct hd_compile *compile, const char *source);
+/* One more number of the point; false when there are too many. */
+bool hd_compile_add_param(struct hd_compile *compile, double number);
+const char *hd_compile_metric_name(const struct hd_compile *compile, uint8_t slot);
+/* The instance of that name, or NULL with the nearest one, if any. */
+struct hd_detector *hd_compile_detector(const struct hd_compile *compile, const char *name, const char **ret_nearest);
 /* Where the plan's `file` step writes what it says; all zero until then. */
 struct hd_file_spec *hd_compile_file(struct hd_compile *compile);
 
 /* Step tables by topic. */
 extern const struct hd_step_kind hd_step_counter;
+extern const struct hd_step_kind hd_step_detect;
 extern const struct hd_step_kind hd_steps_flow[];
 extern const uint32_t hd_steps_flow_count;
 extern const struct hd_step_kind hd_steps_quality[];

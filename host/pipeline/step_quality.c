@@ -321,6 +321,5 @@ const struct hd_step_kind hd_steps_quality[] = {
 		     HD_STEP_STATEFUL, sizeof(struct held_state), run_dead_band, NULL),
 	QUALITY_STEP("smooth", "A calmed copy (exponential).", "s += weight × (x − s)", "the smoothed value", "", smooth_options, HD_STEP_STATEFUL,
 		     sizeof(struct held_state), run_smooth, NULL),
-	{.name = "detect", .doc = "A detector plugin's judgement.", .formula = "", .state = "the plugin's", .flags = "anomaly unannotated", .bits = HD_STEP_NOT_YET},
 };
 const uint32_t hd_steps_quality_count = HD_ARRAY_LEN(hd_steps_quality);

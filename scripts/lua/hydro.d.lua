@@ -142,6 +142,10 @@ function dead_band(o) end
 ---@param o { [1]: string?, of: string?, to: string, weight: number?, id: string? }
 ---@return hydro.Step
 function smooth(o) end
+---A detector's judgement: an instance of `analytics` in hydro.lua. What it did not see is flagged `unannotated`.
+---@param o { [1]: string?, analytics: string?, on: string, range: number[]?, score: string?, id: string? }
+---@return hydro.Step
+function detect(o) end
 ---@param o string[] names of sinks
 ---@return hydro.Step
 function to(o) end

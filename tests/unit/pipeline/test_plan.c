@@ -83,13 +83,6 @@ Test(plan, units_are_checked_between_steps)
 	fails_with(&spec, "is in m3", "from", "");
 }
 
-Test(plan, what_is_not_there_yet_says_so)
-{
-	struct hd_spec spec = {0};
-	rig_step_texts(&spec, "detect", "anomaly", NULL);
-	fails_with(&spec, "not available in this version yet", "", "");
-}
-
 Test(plan, what_is_filed_has_its_unit_and_its_regulator)
 {
 	struct hd_spec spec = {0};
