@@ -374,7 +374,7 @@ static int set_instances(const struct source *source, struct hd_config *config, 
 		(void)snprintf(path, sizeof path, "%s.%s", name, node->string);
 		if (count++ == max)
 			return refuse(source, path, err, "more than %u %s", max, name);
-		if (!cJSON_IsObject(node) && cJSON_GetArraySize(node) > 0)
+		if (!cJSON_IsObject(node) && !(cJSON_IsArray(node) && cJSON_GetArraySize(node) == 0)) /* {} may read as a list */
 			return refuse(source, path, err, "a table expected");
 		int rc = set_one(source, node, config, err);
 		if (rc != HYDRO_OK)
