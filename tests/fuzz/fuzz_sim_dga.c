@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The simulated regulator's POST bodies: refused with a sentence, or in the form that a GET can show again. */
 #include "dga_form.h"
+#include "filing_row.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sim_dga_print(&filing, &out);
 			if (out.failed || !sim_dga_is_rut(filing.user) || strlen(filing.date) != 10)
 				abort();
+			struct sim_row row = {0};
+			(void)sim_row_pack(&filing, 0, &row);
 		}
 		hd_buf_done(&out);
+	}
+	if (size < 64) { /* as a receipt */
+		char text[64] = "";
+		memcpy(text, data, size);
+		(void)sim_receipt_slot("OB-0901-1", text);
 	}
 	return 0;
 }

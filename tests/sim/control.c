@@ -6,7 +6,7 @@
 #include "faults.h"
 #include "http.h"
 #include "import.h"
-#include "ledger.h"
+#include "judge.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -215,6 +215,31 @@ static void informant(struct sim_request *q, struct sim_answer *a)
 		sim_answer_text(a, 200, "{}");
 }
 
+/* The judge's counts, and which slots of [from, to) of works [first, last] are filed. */
+static void verdict(struct sim_request *q, struct sim_answer *a)
+{
+	struct sim_verdict_query query;
+	int64_t first, last, limit, most = (int64_t)q->sim->config.points - 1;
+	if (!sim_request_number(q, "first", 0, 0, most, &first) || !sim_request_number(q, "last", most, first, most, &last) ||
+	    !sim_request_number(q, "limit", 20, 0, 1000, &limit) || !sim_request_time(q, "from", q->now_ms, &query.from_ms) || !sim_request_time(q, "to", q->now_ms, &query.to_ms)) {
+		answer_error(a, 400, "first and last must be points, from and to times, limit a number");
+		return;
+	}
+	query.first = (uint32_t)first;
+	query.last = (uint32_t)last;
+	query.limit = (uint32_t)limit;
+	a->status = 200;
+	sim_judge_print(q->sim->judge, &query, q->now_ms, &a->body);
+}
+
+static void death(struct sim_request *q, struct sim_answer *a)
+{
+	if (!is_method(q, "POST"))
+		return;
+	sim_judge_death(q->sim->judge, q->now_ms);
+	sim_answer_text(a, 200, "{}");
+}
+
 static void revoke_tokens(struct sim_request *q, struct sim_answer *a)
 {
 	if (!is_method(q, "POST"))
@@ -243,7 +268,7 @@ void sim_control_handle(struct sim_request *q, struct sim_answer *a)
 		{"/faults", NULL, faults}, {"/served.csv", served_csv, NULL}, {"/served", NULL, served}, {"/truth", NULL, truth},
 		{"/points.csv", sim_import_csv, NULL}, {"/points", points, NULL}, {"/accounts.csv", sim_import_accounts_csv, NULL},
 		{"/accounts", sim_import_accounts, NULL}, {"/dga/ledger", ledger, NULL},
-		{"/dga/informant", informant, NULL}, {"/revoke", revoke_tokens, NULL}, {"/status", status, NULL},
+		{"/dga/informant", informant, NULL}, {"/dga/verdict", verdict, NULL}, {"/dga/death", death, NULL}, {"/revoke", revoke_tokens, NULL}, {"/status", status, NULL},
 	};
 	for (size_t i = 0; i < HD_ARRAY_LEN(routes); i++) {
 		size_t n = strlen(routes[i].name);

@@ -3,6 +3,7 @@
 #include "dga_form.h"
 #include "faults.h"
 #include "http.h"
+#include "judge.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +52,8 @@ static void file_for_another(struct sim_request *q, const struct sim_filing *fil
 	struct sim_filing other = *filing;
 	if (!same)
 		(void)snprintf(other.flow, sizeof other.flow, "%s", strcmp(filing->flow, "1.11") == 0 ? "2.22" : "1.11");
-	(void)sim_ledger_file(q->sim->ledger, &other, q->now_ms, true, receipt);
+	if (sim_ledger_file(q->sim->ledger, &other, q->now_ms, SIM_FILE_STORED | SIM_FILE_FOREIGN, receipt) == SIM_FILED)
+		sim_judge_foreign(q->sim->judge);
 }
 
 /* false: the fault leaves the filing to be judged in the ordinary way. */
@@ -77,25 +79,26 @@ static bool post_fault(struct sim_request *q, struct sim_answer *a, const struct
 	return true;
 }
 
-static void post(struct sim_request *q, struct sim_answer *a, uint32_t kind)
+/* Answers a filing that has arrived whole; `why` is what its form lacks, or NULL. */
+static enum sim_ledger_outcome post(struct sim_request *q, struct sim_answer *a, const struct sim_filing *filing, const char *why)
 {
 	static const uint64_t some = SIM_FAULT_BIT(SIM_FAULT_DGA_ACCEPT_HANG) | SIM_FAULT_BIT(SIM_FAULT_DGA_ACCEPT_CUT) | SIM_FAULT_BIT(SIM_FAULT_DGA_NO_RECEIPT) |
 	                             SIM_FAULT_BIT(SIM_FAULT_DGA_NOT_STORED) | SIM_FAULT_BIT(SIM_FAULT_DGA_DUPLICATE) |
 	                             SIM_FAULT_BIT(SIM_FAULT_DGA_NOT_INFORMANT) | SIM_FAULT_BIT(SIM_FAULT_DGA_MESSAGE) | SIM_FAULT_BIT(SIM_FAULT_DGA_OTHER_STATUS);
-	struct sim_filing filing;
-	char why[96], receipt[SIM_RECEIPT_TEXT];
-	if (!sim_dga_read(q, kind, &filing, why, sizeof why)) {
-		sim_ledger_refuse(q->sim->ledger, &filing, q->now_ms, why);
+	char receipt[SIM_RECEIPT_TEXT];
+	if (why) {
+		sim_ledger_refuse(q->sim->ledger, filing, q->now_ms, why);
 		answer_message(a, 400, "03", why);
-		return;
+		return SIM_REFUSED;
 	}
 	const struct sim_fault *f = sim_faults_hit(q->sim->faults, SIM_DGA, SIM_NO_POINT, q->now_ms, some);
-	if (f && post_fault(q, a, &filing, f))
-		return;
+	if (f && post_fault(q, a, filing, f))
+		return SIM_REFUSED;
 	uint32_t fault = f ? f->kind : SIM_FAULT_KIND_COUNT;
-	switch (sim_ledger_file(q->sim->ledger, &filing, q->now_ms, fault != SIM_FAULT_DGA_NOT_STORED, receipt)) {
+	enum sim_ledger_outcome outcome = sim_ledger_file(q->sim->ledger, filing, q->now_ms, fault == SIM_FAULT_DGA_NOT_STORED ? 0 : SIM_FILE_STORED, receipt);
+	switch (outcome) {
 	case SIM_FILED:
-		answer_filed(a, kind, fault == SIM_FAULT_DGA_NO_RECEIPT ? NULL : receipt);
+		answer_filed(a, filing->kind, fault == SIM_FAULT_DGA_NO_RECEIPT ? NULL : receipt);
 		break;
 	case SIM_DUPLICATE:
 		answer_duplicate(a, receipt);
@@ -110,6 +113,7 @@ static void post(struct sim_request *q, struct sim_answer *a, uint32_t kind)
 		a->fate = SIM_FATE_HANG;
 	if (fault == SIM_FAULT_DGA_ACCEPT_CUT)
 		a->fate = SIM_FATE_CUT;
+	return outcome;
 }
 
 static void get(struct sim_request *q, struct sim_answer *a, uint32_t kind)
@@ -130,6 +134,32 @@ static void get(struct sim_request *q, struct sim_answer *a, uint32_t kind)
 	(void)hd_buf_add_char(&a->body, '}');
 }
 
+/* A request that fails before it is read has left no trace in the books; the judge has seen it. */
+static bool spoiled(struct sim_request *q, struct sim_answer *a)
+{
+	if (sim_faults_hit(q->sim->faults, SIM_DGA, SIM_NO_POINT, q->now_ms, SIM_FAULT_BIT(SIM_FAULT_DGA_BLOCK))) {
+		sim_answer_text(a, 403, block_page);
+		a->type = "text/html";
+		return true;
+	}
+	if (!sim_fault_answer(q, a, SIM_DGA, SIM_NO_POINT, "") && a->fate != SIM_FATE_CUT)
+		return false;
+	if (!a->status)
+		sim_answer_text(a, 200, "{\"status\":");
+	return true;
+}
+
+static void handle_post(struct sim_request *q, struct sim_answer *a, uint32_t kind)
+{
+	struct sim_filing filing;
+	char why[96];
+	bool good = sim_dga_read(q, kind, &filing, why, sizeof why);
+	sim_judge_post(q->sim->judge, &filing, q->now_ms);
+	enum sim_ledger_outcome outcome = spoiled(q, a) ? SIM_REFUSED : post(q, a, &filing, good ? NULL : why);
+	bool accepted = outcome == SIM_FILED || outcome == SIM_DUPLICATE;
+	sim_judge_outcome(q->sim->judge, &filing, outcome, accepted && a->fate == SIM_FATE_SEND, q->now_ms);
+}
+
 void sim_dga_handle(struct sim_request *q, struct sim_answer *a)
 {
 	if (strncmp(q->path, BASE, sizeof BASE - 1) != 0)
@@ -140,21 +170,14 @@ void sim_dga_handle(struct sim_request *q, struct sim_answer *a)
 		kind++;
 	if (kind == SIM_DGA_KINDS)
 		return;
-	if (sim_faults_hit(q->sim->faults, SIM_DGA, SIM_NO_POINT, q->now_ms, SIM_FAULT_BIT(SIM_FAULT_DGA_BLOCK))) {
-		sim_answer_text(a, 403, block_page);
-		a->type = "text/html";
-		return;
-	}
-	/* A request that fails before it is read has left no trace in the books. */
-	if (sim_fault_answer(q, a, SIM_DGA, SIM_NO_POINT, "") || a->fate == SIM_FATE_CUT) {
-		if (!a->status)
-			sim_answer_text(a, 200, "{\"status\":");
-		return;
-	}
-	if (strcmp(q->method, "POST") == 0)
-		post(q, a, kind);
-	else if (strcmp(q->method, "GET") == 0)
-		get(q, a, kind);
-	else
+	if (strcmp(q->method, "POST") == 0) {
+		handle_post(q, a, kind);
+	} else if (strcmp(q->method, "GET") == 0) {
+		const char *work = sim_request_arg(q, "codigoObra");
+		sim_judge_get(q->sim->judge, work ? work : "", q->now_ms);
+		if (!spoiled(q, a))
+			get(q, a, kind);
+	} else {
 		answer_message(a, 405, "03", "Método no permitido");
+	}
 }

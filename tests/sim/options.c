@@ -37,6 +37,11 @@ static const struct option {
 	{"hang-max", "SPAN", "when a hanging request is cut at last (default 120s)", TYPE_SPAN, AT(hang_max_ms), 0, 0},
 	{"faults", "FILE", "JSON array of faults to begin with (as POST /sim/faults)", TYPE_TEXT, AT(faults_file), 0, 0},
 	{"dga-ledger", "FILE", "keep the DGA's ledger in this file over restarts", TYPE_TEXT, AT(dga_ledger_file), 0, 0},
+	{"dga-rate", "N", "calls a second that a control centre may make (default 1)", TYPE_U32, AT(dga_rate), 1, 100000},
+	{"dga-spacing", "SPAN", "least time between two POSTs of one work (default 5m)", TYPE_SPAN, AT(dga_spacing_ms), 0, 0},
+	{"dga-window", "SPAN", "before a slot, in which its reading must lie (default 1h)", TYPE_SPAN, AT(dga_window_ms), 0, 0},
+	{"dga-lag", "SPAN", "longest time between measurement and filing (default 7d)", TYPE_SPAN, AT(dga_lag_ms), 0, 0},
+	{"dga-tolerance", "SPAN", "by which arrivals may be too close (default 250ms; 0 on a simulated clock)", TYPE_SPAN, AT(dga_tolerance_ms), -1, 0},
 	{"threads", "N", "threads that serve (default 2)", TYPE_U32, AT(threads), 1, 64},
 	{"connections", "N", "connections at most (default 20000)", TYPE_U32, AT(connections), 16, 200000},
 	{"help", NULL, "this text", TYPE_HELP, 0, 0, 0},
@@ -104,7 +109,7 @@ static bool read_value(const struct option *o, const char *text, struct sim_conf
 	case TYPE_U64:
 		return read_u64(text, at);
 	case TYPE_SPAN:
-		return hd_duration_parse(text, at) && *(int64_t *)at > 0;
+		return hd_duration_parse(text, at) && (*(int64_t *)at > 0 || (o->least < 0 && *(int64_t *)at == 0));
 	case TYPE_TIME:
 		return hd_time_parse(text, strlen(text), false, at);
 	case TYPE_TEXT:
@@ -135,7 +140,8 @@ int sim_options_read(int argc, char **argv, struct sim_config *ret, struct hydro
 {
 	*ret = (struct sim_config){.seed = 1, .points = 1000, .mix = {64, 60, 48, 0}, .accounts = 1, .threads = 2, .connections = 20000,
 	                           .period_ms = {60000, 60000, 60000, 60000}, .retention_ms = INT64_C(30) * 86400000, .token_life_ms = 3600000,
-	                           .hang_max_ms = 120000, .noise = 0.005, .skew = true, .data_dir = SIM_DATA_DIR};
+	                           .hang_max_ms = 120000, .dga_rate = 1, .dga_spacing_ms = 300000, .dga_window_ms = 3600000,
+	                           .dga_lag_ms = INT64_C(7) * 86400000, .dga_tolerance_ms = -1, .noise = 0.005, .skew = true, .data_dir = SIM_DATA_DIR};
 	(void)hd_time_parse("2026-01-01T00:00:00Z", 20, false, &ret->start_ms);
 	(void)hd_time_parse("2025-01-01T00:00:00Z", 20, false, &ret->origin_ms);
 	for (int i = 1; i < argc; i++) {

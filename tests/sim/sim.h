@@ -26,6 +26,7 @@
 #define SIM_TOKEN_TEXT 48u
 #define SIM_KEY_TEXT 24u
 #define SIM_NO_POINT UINT32_MAX
+#define SIM_TOLERANCE_MS 250
 #define SIM_POINTS_MAX (1u << 27)
 
 extern const char *const sim_service_names[SIM_SERVICES];
@@ -53,6 +54,12 @@ struct sim_config {
 	const char *clock_file;
 	const char *dga_ledger_file;
 	const char *faults_file;
+	/* What the judge of the filings goes by. */
+	uint32_t dga_rate;        /* calls a second of one centre */
+	int64_t dga_spacing_ms;   /* between POSTs of one work */
+	int64_t dga_window_ms;    /* before a slot, in which its reading lies */
+	int64_t dga_lag_ms;
+	int64_t dga_tolerance_ms; /* of arrivals on a real clock; -1: none on a simulated one, else SIM_TOLERANCE_MS */
 };
 
 struct sim_series;
@@ -60,6 +67,7 @@ struct sim_track;
 struct sim_faults;
 struct sim_account;
 struct sim_ledger;
+struct sim_judge;
 
 struct sim {
 	struct sim_config config;
@@ -67,6 +75,7 @@ struct sim {
 	struct sim_faults *faults;
 	struct sim_account *account;
 	struct sim_ledger *ledger;
+	struct sim_judge *judge;
 	uint8_t *mix_table; /* provider of index % mix_sum */
 	uint32_t mix_sum;
 	uint32_t port; /* bound; atomic, for it is known only once the server runs */

@@ -147,6 +147,22 @@ class Dga(Case):
         self.assertEqual((self.post().status, self.read(receipt).status), (403, 403))
         self.assertEqual(self.ledger()["refused"], 3)
 
+    def test_the_judge_sees_each_post_also_those_that_fail(self):
+        verdict = self.sim.get("/sim/dga/verdict").json()
+        self.assertEqual((verdict["broken"], verdict["posts"], verdict["due"]), (0, 0, 0))
+        self.sim.fault(kind="http_5xx", provider="dga", count=1)
+        self.post()
+        self.clock.advance(600000)
+        receipt = self.file()
+        self.clock.advance(1000)
+        self.read(receipt)
+        verdict = self.sim.get("/sim/dga/verdict", **{"from": START_MS, "to": START_MS + 3600000}).json()
+        self.assertEqual((verdict["posts"], verdict["gets"], verdict["taken"], verdict["same_day"], verdict["wrong_hour"]), (2, 1, 1, 1, 1))
+        self.assertEqual((verdict["due"], verdict["unfiled"]), (4, 4))
+        self.assertEqual({(v["rule"], v["work"], v["slot"]) for v in verdict["violations"]},
+                         {("same_day", WORK, "2026-01-01T18:00:00Z"), ("wrong_hour", WORK, "2026-01-01T18:00:00Z")})
+        self.assertEqual(self.sim.request("POST", "/sim/dga/death").status, 200)
+
     def test_get_needs_the_receipt_and_the_work(self):
         receipt = self.file()
         self.assertEqual(self.sim.get(BASE + "subterraneas", codigoObra=WORK).status, 400)

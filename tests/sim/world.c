@@ -2,9 +2,10 @@
 #include "sim.h"
 
 #include "account.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "faults.h"
-#include "ledger.h"
+#include "judge.h"
 #include "series.h"
 
 #include <inttypes.h>
@@ -69,6 +70,8 @@ static int make_mix(struct sim *sim, struct hydro_error *err)
 int sim_init(struct sim *sim, const struct sim_config *config, struct hydro_error *err)
 {
 	*sim = (struct sim){.config = *config};
+	if (config->dga_tolerance_ms < 0)
+		sim->config.dga_tolerance_ms = hd_clock_is_simulated() ? 0 : SIM_TOLERANCE_MS;
 	int rc = make_mix(sim, err);
 	if (rc == HYDRO_OK)
 		rc = sim_series_load(config->data_dir, &sim->series, err);
@@ -78,6 +81,8 @@ int sim_init(struct sim *sim, const struct sim_config *config, struct hydro_erro
 		rc = sim_account_new(config->points, &sim->account, err);
 	if (rc == HYDRO_OK)
 		rc = sim_ledger_open(config->dga_ledger_file, &sim->ledger, err);
+	if (rc == HYDRO_OK)
+		rc = sim_judge_new(sim, &sim->judge, err);
 	if (rc != HYDRO_OK)
 		sim_done(sim);
 	return rc;
@@ -85,6 +90,7 @@ int sim_init(struct sim *sim, const struct sim_config *config, struct hydro_erro
 
 void sim_done(struct sim *sim)
 {
+	sim_judge_free(sim->judge);
 	sim_ledger_free(sim->ledger);
 	sim_account_free(sim->account);
 	sim_faults_free(sim->faults);
