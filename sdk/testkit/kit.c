@@ -61,6 +61,7 @@ void hydro_testkit_close(hydro_testkit **kit)
 	hd_options_unref(&old->account);
 	hd_options_unref(&old->point);
 	hd_options_unref(&old->state_options);
+	hd_options_unref(&old->work);
 	hd_module_close(&old->module);
 	kit_host_done(old);
 	free(old->scratch);

@@ -24,7 +24,7 @@ struct hydro_testkit {
 	struct hd_module module; /* handle NULL: the plugin is linked in */
 	hydro_host host;
 	void *instance;
-	struct hd_options *options, *account, *point, *state_options;
+	struct hd_options *options, *account, *point, *state_options, *work;
 	hydro_poll poll;
 	hydro_http_request request;
 	char *scratch;
@@ -49,6 +49,12 @@ struct hydro_testkit {
 
 /* Options of a scope from JSON text. */
 int kit_options(hydro_testkit *kit, uint32_t scope, const char *json, struct hd_options **ret, struct hydro_error *err);
+typedef int32_t (*kit_request_fn)(hydro_testkit *kit, const void *arg, hydro_scratch *scratch, struct hydro_error *err);
+/* kit->request by `call`, as the host does: again with more memory while the plugin asks for it, and checked. */
+int32_t kit_request(hydro_testkit *kit, kit_request_fn call, const void *arg, struct hydro_error *err);
+/* The body as the host passes it: exactly len bytes, so that reading past them is seen by a sanitizer. To be freed. */
+char *kit_exact_copy(const char *body, size_t len);
+hydro_http_response kit_response(hydro_testkit *kit, uint32_t status, const char *body, size_t len);
 /* Fills kit->host. */
 void kit_host_init(hydro_testkit *kit);
 void kit_host_done(hydro_testkit *kit);

@@ -62,35 +62,6 @@ uint32_t hydro_testkit_scratch_calls(const hydro_testkit *kit)
 	return kit->scratch_calls;
 }
 
-static int32_t call_request(hydro_testkit *kit, int login, hydro_scratch *scratch, struct hydro_error *err)
-{
-	const hydro_provider_ops *ops = hydro_testkit_provider(kit);
-	kit->request = (hydro_http_request){.struct_size = sizeof kit->request, .method = HYDRO_HTTP_GET, .header_stride = sizeof(hydro_http_header)};
-	return login ? ops->login_request(kit->instance, kit->poll.account, scratch, &kit->request, err)
-		     : ops->request(kit->instance, &kit->poll, scratch, &kit->request, err);
-}
-
-/* As the host does: again with more memory while the plugin asks for it. */
-static int32_t with_scratch(hydro_testkit *kit, int login, struct hydro_error *err)
-{
-	size_t size = kit->scratch_start;
-	for (kit->scratch_calls = 1;; kit->scratch_calls++) {
-		free(kit->scratch);
-		kit->scratch = malloc(size + 1);
-		if (!kit->scratch)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory for scratch");
-		hydro_scratch scratch = {.mem = kit->scratch, .size = size};
-		int32_t rc = call_request(kit, login, &scratch, err);
-		if (rc != HYDRO_E_LIMIT)
-			return rc;
-		if (scratch.wanted <= size)
-			return hd_error_set(err, HYDRO_E_LIMIT, "plugin returned HYDRO_E_LIMIT with wanted = %zu of %zu bytes", scratch.wanted, size);
-		if (scratch.wanted > KIT_SCRATCH_MAX)
-			return hd_error_set(err, HYDRO_E_LIMIT, "plugin wants %zu bytes of scratch, the host gives at most %u", scratch.wanted, KIT_SCRATCH_MAX);
-		size = scratch.wanted;
-	}
-}
-
 static int32_t check_request(const hydro_http_request *request, struct hydro_error *err)
 {
 	if (request->method < HYDRO_HTTP_GET || request->method > HYDRO_HTTP_PUT)
@@ -107,6 +78,38 @@ static int32_t check_request(const hydro_http_request *request, struct hydro_err
 	return HYDRO_OK;
 }
 
+struct poll_call {
+	int login;
+};
+
+static int32_t call_request(hydro_testkit *kit, const void *arg, hydro_scratch *scratch, struct hydro_error *err)
+{
+	const hydro_provider_ops *ops = hydro_testkit_provider(kit);
+	return ((const struct poll_call *)arg)->login ? ops->login_request(kit->instance, kit->poll.account, scratch, &kit->request, err)
+						       : ops->request(kit->instance, &kit->poll, scratch, &kit->request, err);
+}
+
+int32_t kit_request(hydro_testkit *kit, kit_request_fn call, const void *arg, struct hydro_error *err)
+{
+	size_t size = kit->scratch_start;
+	for (kit->scratch_calls = 1;; kit->scratch_calls++) {
+		free(kit->scratch);
+		kit->scratch = malloc(size + 1);
+		if (!kit->scratch)
+			return hd_error_set(err, HYDRO_E_NOMEM, "no memory for scratch");
+		hydro_scratch scratch = {.mem = kit->scratch, .size = size};
+		kit->request = (hydro_http_request){.struct_size = sizeof kit->request, .method = HYDRO_HTTP_GET, .header_stride = sizeof(hydro_http_header)};
+		int32_t rc = call(kit, arg, &scratch, err);
+		if (rc != HYDRO_E_LIMIT)
+			return rc == HYDRO_OK ? check_request(&kit->request, err) : rc;
+		if (scratch.wanted <= size)
+			return hd_error_set(err, HYDRO_E_LIMIT, "plugin returned HYDRO_E_LIMIT with wanted = %zu of %zu bytes", scratch.wanted, size);
+		if (scratch.wanted > KIT_SCRATCH_MAX)
+			return hd_error_set(err, HYDRO_E_LIMIT, "plugin wants %zu bytes of scratch, the host gives at most %u", scratch.wanted, KIT_SCRATCH_MAX);
+		size = scratch.wanted;
+	}
+}
+
 static int32_t make_request(hydro_testkit *kit, int login, const hydro_http_request **ret, struct hydro_error *err)
 {
 	const hydro_provider_ops *ops = hydro_testkit_provider(kit);
@@ -114,9 +117,7 @@ static int32_t make_request(hydro_testkit *kit, int login, const hydro_http_requ
 		return hd_error_set(err, HYDRO_E_CONFLICT, "hydro_testkit_point comes first");
 	if (login ? !ops->login_request : !ops->request)
 		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "plugin %s has no such function", kit->module.descriptor->plugin.name);
-	int32_t rc = with_scratch(kit, login, err);
-	if (rc == HYDRO_OK)
-		rc = check_request(&kit->request, err);
+	int32_t rc = kit_request(kit, call_request, &(struct poll_call){login}, err);
 	if (rc == HYDRO_OK)
 		*ret = &kit->request;
 	return rc;
@@ -142,8 +143,7 @@ const char *hydro_testkit_header(const hydro_http_request *request, const char *
 	return NULL;
 }
 
-/* The body as the host passes it: exactly body_len bytes, so that reading past them is seen by a sanitizer. */
-static char *exact_copy(const char *body, size_t len)
+char *kit_exact_copy(const char *body, size_t len)
 {
 	char *copy = malloc(len ? len : 1);
 	if (copy && len)
@@ -151,7 +151,7 @@ static char *exact_copy(const char *body, size_t len)
 	return copy;
 }
 
-static hydro_http_response response_of(hydro_testkit *kit, uint32_t status, const char *body, size_t len)
+hydro_http_response kit_response(hydro_testkit *kit, uint32_t status, const char *body, size_t len)
 {
 	return (hydro_http_response){
 		.struct_size = sizeof(hydro_http_response),
@@ -169,10 +169,10 @@ int32_t hydro_testkit_login_parse(hydro_testkit *kit, uint32_t status, const cha
 	const hydro_provider_ops *ops = hydro_testkit_provider(kit);
 	if (!ops || !ops->login_parse || !kit->account)
 		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "no login_parse, or hydro_testkit_point was not called");
-	char *copy = exact_copy(body, body_len);
+	char *copy = kit_exact_copy(body, body_len);
 	if (!copy)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for the body");
-	hydro_http_response response = response_of(kit, status, copy, body_len);
+	hydro_http_response response = kit_response(kit, status, copy, body_len);
 	kit->token = (hydro_token){.struct_size = sizeof kit->token};
 	int32_t rc = ops->login_parse(kit->instance, kit->poll.account, &response, &kit->token, err);
 	free(copy);
@@ -218,12 +218,12 @@ void hydro_testkit_parse(hydro_testkit *kit, uint32_t status, const char *body, 
 	const hydro_provider_ops *ops = hydro_testkit_provider(kit);
 	hydro_outcome outcome = {.struct_size = sizeof outcome};
 	hydro_emit emit = {.struct_size = sizeof emit, .ctx = kit, .raw = emit_raw, .raw_for = emit_raw_for};
-	char *copy = exact_copy(body, body_len);
+	char *copy = kit_exact_copy(body, body_len);
 	kit->error = (struct hydro_error){.struct_size = sizeof kit->error};
 	kit->raw_count = kit->refused = 0;
 	int32_t rc = HYDRO_E_UNSUPPORTED;
 	if (copy && ops && ops->parse && kit->point) {
-		hydro_http_response response = response_of(kit, status, copy, body_len);
+		hydro_http_response response = kit_response(kit, status, copy, body_len);
 		rc = ops->parse(kit->instance, &kit->poll, &response, &emit, &outcome, &kit->error);
 	}
 	free(copy);

@@ -26,16 +26,21 @@ const char *dga_find_text(const char *text, size_t len, const char *part)
 
 /* ---- reading ---- */
 
-/* As much of a string as fits, whole characters; escapes resolved where all of it fits. */
+/* As much as fits, in whole characters. */
+static void copy_cut(const char *text, size_t text_len, char *ret, size_t size)
+{
+	size_t len = text_len < size - 1 ? text_len : size - 1;
+	while (len > 0 && len < text_len && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	memcpy(ret, text, len);
+	ret[len] = '\0';
+}
+
+/* Escapes are resolved where all of it fits. */
 static void copy_text(const struct json_text *text, char *ret, size_t size)
 {
-	if (json_text_copy(text, ret, size) != SIZE_MAX)
-		return;
-	size_t len = text->len < size - 1 ? text->len : size - 1;
-	while (len > 0 && len < text->len && ((unsigned char)text->at[len] & 0xc0) == 0x80)
-		len--;
-	memcpy(ret, text->at, len);
-	ret[len] = '\0';
+	if (json_text_copy(text, ret, size) == SIZE_MAX)
+		copy_cut(text->at, text->len, ret, size);
 }
 
 /* A text as it is; a number as it stands in the answer. False for anything else, and for what does not fit. */
@@ -165,7 +170,7 @@ void dga_read_answer(const hydro_http_response *response, struct dga_answer *ret
 void dga_words(const struct dga_answer *answer, const hydro_http_response *response, char *ret, size_t size)
 {
 	if (answer->message[0])
-		(void)snprintf(ret, size, "%.*s", (int)size - 1, answer->message);
+		copy_cut(answer->message, strlen(answer->message), ret, size);
 	else
 		(void)snprintf(ret, size, "HTTP %u %s", response->status, answer->is_json ? "without a message" : "without JSON");
 }

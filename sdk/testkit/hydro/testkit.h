@@ -119,6 +119,19 @@ HYDRO_TESTKIT_API int32_t hydro_testkit_message_take(hydro_testkit *kit, uint32_
 /* Last state of the link: 1 connected, 0 not, -1 never said. */
 HYDRO_TESTKIT_API int32_t hydro_testkit_link(hydro_testkit *kit);
 
+/* ---- sinks that file with a regulator ------------------------------------------------------------------------------------------- */
+
+/* Options of a work (JSON object; NULL = none) as the functions get them; valid until the next call. HYDRO_E_CONFIG. */
+HYDRO_TESTKIT_API int32_t hydro_testkit_work(hydro_testkit *kit, const char *work_json, const hydro_options **ret, struct hydro_error *err);
+/* The request of a filing, or (check != 0) that of the check of send->receipt. */
+HYDRO_TESTKIT_API int32_t hydro_testkit_filing_request(hydro_testkit *kit, const hydro_filing_send *send, int32_t check, const hydro_http_request **ret,
+							struct hydro_error *err);
+/* What the plugin makes of recorded bytes; its return value. content_type may be NULL: application/json. */
+HYDRO_TESTKIT_API int32_t hydro_testkit_filing_parse(hydro_testkit *kit, const hydro_filing_send *send, uint32_t status, const char *content_type,
+						      const char *body, size_t body_len, hydro_filing_answer *ret, struct hydro_error *err);
+HYDRO_TESTKIT_API int32_t hydro_testkit_filing_check_parse(hydro_testkit *kit, const hydro_filing_send *send, uint32_t status, const char *content_type,
+							    const char *body, size_t body_len, hydro_filing_check *ret, struct hydro_error *err);
+
 /* ---- analytics --------------------------------------------------------------------------------------------------------------- */
 
 /* A fresh state of state_size bytes by state_init, kept by the kit; options of the point as JSON. */
