@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "api/schema.h"
+#include "base/json.h"
 #include "store/keys.h"
 
 #include <pthread.h>
@@ -38,13 +39,6 @@ extern const size_t hd_api_routes_count;
 
 /* ---- shared -------------------------------------------------------------------------------------------------------------- */
 
-/* "key":"text" and the like, with the comma that parts it from what stands before. */
-void hd_json_text(struct hd_buf *ret, const char *key, const char *text);
-void hd_json_time(struct hd_buf *ret, const char *key, int64_t ms); /* null for 0 */
-void hd_json_int(struct hd_buf *ret, const char *key, int64_t value);
-void hd_json_bool(struct hd_buf *ret, const char *key, bool value);
-void hd_json_id(struct hd_buf *ret, const char *key, const struct hd_uuid *id); /* null for all zero */
-void hd_json_raw(struct hd_buf *ret, const char *key, const char *json);
 /* Index of the point of the path's {id}; deleted ones are not found. */
 int hd_api_find_point(struct hd_api *api, const struct hd_http_request *req, uint32_t *ret, struct hydro_error *err);
 /* A list's cursor: "after" as a number, from text; HYDRO_E_INVALID. */

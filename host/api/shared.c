@@ -1,70 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What handlers share: JSON writing, cursors, kept answers, merging. */
+/* What handlers share: cursors, kept answers, merging. */
 #include "api/internal.h"
-
-#include "base/timefmt.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- writing ------------------------------------------------------------------------------------------------------------ */
-
-static void key_of(struct hd_buf *ret, const char *key)
-{
-	if (ret->len && ret->data[ret->len - 1] != '{' && ret->data[ret->len - 1] != '[')
-		hd_buf_add_char(ret, ',');
-	hd_buf_add_json(ret, key, strlen(key));
-	hd_buf_add_char(ret, ':');
-}
-
-void hd_json_text(struct hd_buf *ret, const char *key, const char *text)
-{
-	key_of(ret, key);
-	hd_buf_add_json(ret, text, strlen(text));
-}
-
-void hd_json_time(struct hd_buf *ret, const char *key, int64_t ms)
-{
-	char text[HD_TIME_TEXT];
-	key_of(ret, key);
-	if (ms == 0) {
-		hd_buf_add_text(ret, "null");
-		return;
-	}
-	hd_time_format(ms, text);
-	hd_buf_printf(ret, "\"%s\"", text);
-}
-
-void hd_json_int(struct hd_buf *ret, const char *key, int64_t value)
-{
-	key_of(ret, key);
-	hd_buf_printf(ret, "%lld", (long long)value);
-}
-
-void hd_json_bool(struct hd_buf *ret, const char *key, bool value)
-{
-	key_of(ret, key);
-	hd_buf_add_text(ret, value ? "true" : "false");
-}
-
-void hd_json_id(struct hd_buf *ret, const char *key, const struct hd_uuid *id)
-{
-	static const struct hd_uuid none;
-	char text[HD_UUID_TEXT];
-	key_of(ret, key);
-	hd_uuid_format(id, text);
-	if (hd_uuid_equal(id, &none))
-		hd_buf_add_text(ret, "null");
-	else
-		hd_buf_printf(ret, "\"%s\"", text);
-}
-
-void hd_json_raw(struct hd_buf *ret, const char *key, const char *json)
-{
-	key_of(ret, key);
-	hd_buf_add_text(ret, json[0] ? json : "{}");
-}
 
 /* ---- requests ----------------------------------------------------------------------------------------------------------- */
 
