@@ -99,8 +99,8 @@ static int add_work(void *arg, const struct hd_work *work, struct hydro_error *e
 	struct take *t = arg;
 	struct hd_calendar calendar;
 	struct hydro_error why = {.struct_size = sizeof why};
-	uint32_t at;
-	struct member *member;
+	uint32_t at = 0;
+	struct member *member = NULL;
 	if (work->deleted || (t->query->code && strcmp(work->code, t->query->code) != 0))
 		return HYDRO_OK;
 	int rc = find_row(t, work, &at, err);
