@@ -193,7 +193,7 @@ bool dga_is_block(const hydro_http_response *response)
 	return false;
 }
 
-/* "Ya existe un registro en esa fecha, hora para la obra. Comprobante: XXX", as comprobante:\s*([A-Za-z0-9]+) in any case. */
+/* "Ya existe un registro en esa fecha, hora para la obra. Comprobante: Ab9", as comprobante:\s*([A-Za-z0-9]+) in any case. */
 static void read_duplicate(const char *message, hydro_filing_answer *ret)
 {
 	static const char mark[] = "comprobante:";
