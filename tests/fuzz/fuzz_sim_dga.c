@@ -10,15 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	for (uint32_t kind = 0; kind < SIM_DGA_KINDS; kind++) {
+	for (uint32_t form = 0; form < SIM_DGA_FORMS; form++) {
 		struct sim_filing filing = {0};
 		struct hd_buf out = {0};
 		char why[96] = "";
-		bool good = sim_dga_read_body((const char *)data, size, kind, &filing, why, sizeof why);
+		bool good = sim_dga_read_body((const char *)data, size, form, &filing, why, sizeof why);
 		if (good == (why[0] != '\0'))
 			abort();
 		if (good) {
-			sim_dga_print(&filing, &out);
+			sim_dga_print(&filing, form, &out);
 			if (out.failed || !sim_dga_is_rut(filing.user) || strlen(filing.date) != 10)
 				abort();
 			struct sim_row row = {0};

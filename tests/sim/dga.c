@@ -14,10 +14,11 @@ static const char block_page[] = "<html><body><h1>403 Forbidden</h1><p>Request b
 
 static const struct {
 	const char *path, *message;
-} kinds[SIM_DGA_KINDS] = {
+} forms[SIM_DGA_FORMS] = {
 	{"subterraneas", "Medición subterránea ingresada correctamente"},
 	{"superficiales/flujometro", "Medición superficial flujómetro ingresada correctamente"},
 	{"superficiales", "Medición superficial ingresada correctamente"},
+	[SIM_DGA_FORM_NEXT] = {"v2/subterraneas", "Medición ingresada"},
 };
 
 static void answer_message(struct sim_answer *a, unsigned status, const char *code, const char *message)
@@ -31,7 +32,7 @@ static void answer_message(struct sim_answer *a, unsigned status, const char *co
 static void answer_filed(struct sim_answer *a, uint32_t kind, const char *receipt)
 {
 	a->status = 200;
-	(void)hd_buf_printf(&a->body, "{\"status\":\"00\",\"message\":\"%s\",\"data\":", kinds[kind].message);
+	(void)hd_buf_printf(&a->body, "{\"status\":\"00\",\"message\":\"%s\",\"data\":", forms[kind].message);
 	if (receipt)
 		(void)hd_buf_printf(&a->body, "{\"numeroComprobante\":\"%s\"}}", receipt);
 	else
@@ -116,7 +117,7 @@ static enum sim_ledger_outcome post(struct sim_request *q, struct sim_answer *a,
 	return outcome;
 }
 
-static void get(struct sim_request *q, struct sim_answer *a, uint32_t kind)
+static void get(struct sim_request *q, struct sim_answer *a, uint32_t form)
 {
 	const char *work = sim_request_arg(q, "codigoObra"), *receipt = sim_request_arg(q, "numeroComprobante");
 	struct sim_filing f;
@@ -124,13 +125,13 @@ static void get(struct sim_request *q, struct sim_answer *a, uint32_t kind)
 		answer_message(a, 400, "03", "codigoObra y numeroComprobante son obligatorios");
 		return;
 	}
-	if (!sim_ledger_find(q->sim->ledger, work, receipt, &f) || f.kind != kind) {
+	if (!sim_ledger_find(q->sim->ledger, work, receipt, &f) || f.kind != sim_dga_kind(form)) {
 		answer_message(a, 404, "04", "No existe un registro para el comprobante");
 		return;
 	}
 	a->status = 200;
 	(void)hd_buf_add_text(&a->body, "{\"status\":\"00\",\"message\":\"Consulta realizada correctamente\",\"data\":");
-	sim_dga_print(&f, &a->body);
+	sim_dga_print(&f, form, &a->body);
 	(void)hd_buf_add_char(&a->body, '}');
 }
 
@@ -149,11 +150,11 @@ static bool spoiled(struct sim_request *q, struct sim_answer *a)
 	return true;
 }
 
-static void handle_post(struct sim_request *q, struct sim_answer *a, uint32_t kind)
+static void handle_post(struct sim_request *q, struct sim_answer *a, uint32_t form)
 {
 	struct sim_filing filing;
 	char why[96];
-	bool good = sim_dga_read(q, kind, &filing, why, sizeof why);
+	bool good = sim_dga_read(q, form, &filing, why, sizeof why);
 	sim_judge_post(q->sim->judge, &filing, q->now_ms);
 	enum sim_ledger_outcome outcome = spoiled(q, a) ? SIM_REFUSED : post(q, a, &filing, good ? NULL : why);
 	bool accepted = outcome == SIM_FILED || outcome == SIM_DUPLICATE;
@@ -165,18 +166,18 @@ void sim_dga_handle(struct sim_request *q, struct sim_answer *a)
 	if (strncmp(q->path, BASE, sizeof BASE - 1) != 0)
 		return;
 	const char *rest = q->path + sizeof BASE - 1;
-	uint32_t kind = 0;
-	while (kind < SIM_DGA_KINDS && strcmp(kinds[kind].path, rest) != 0)
-		kind++;
-	if (kind == SIM_DGA_KINDS)
+	uint32_t form = 0;
+	while (form < SIM_DGA_FORMS && strcmp(forms[form].path, rest) != 0)
+		form++;
+	if (form == SIM_DGA_FORMS)
 		return;
 	if (strcmp(q->method, "POST") == 0) {
-		handle_post(q, a, kind);
+		handle_post(q, a, form);
 	} else if (strcmp(q->method, "GET") == 0) {
 		const char *work = sim_request_arg(q, "codigoObra");
 		sim_judge_get(q->sim->judge, work ? work : "", q->now_ms);
 		if (!spoiled(q, a))
-			get(q, a, kind);
+			get(q, a, form);
 	} else {
 		answer_message(a, 405, "03", "Método no permitido");
 	}

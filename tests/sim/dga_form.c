@@ -11,21 +11,21 @@
 #define TOTAL_DIGITS_MAX 15u
 #define OPTIONAL true
 
-enum form { FORM_DECIMALS, FORM_WHOLE, FORM_TOTAL, FORM_DATE, FORM_HOUR };
+enum format { FORM_DECIMALS, FORM_WHOLE, FORM_TOTAL, FORM_DATE, FORM_HOUR };
 
 struct field {
 	const char *name;
 	size_t offset, size;
-	enum form form;
+	enum format format;
 	bool may_be_empty;
 };
 
-#define FIELD(name, member, form, empty) {name, offsetof(struct sim_filing, member), sizeof((struct sim_filing *)0)->member, form, empty}
+#define FIELD(name, member, format, empty) {name, offsetof(struct sim_filing, member), sizeof((struct sim_filing *)0)->member, format, empty}
 
 static const struct {
 	const char *object;
 	struct field fields[6];
-} forms[SIM_DGA_KINDS] = {
+} forms[SIM_DGA_FORMS] = {
 	{"medicionSubterranea",
 	 {FIELD("caudal", flow, FORM_DECIMALS, false), FIELD("fechaMedicion", date, FORM_DATE, false), FIELD("horaMedicion", hour, FORM_HOUR, false),
 	  FIELD("nivelFreaticoDelPozo", level, FORM_DECIMALS, OPTIONAL), FIELD("totalizador", total, FORM_TOTAL, false)}},
@@ -35,7 +35,15 @@ static const struct {
 	{"medicionSuperficial",
 	 {FIELD("alturaLimnimetrica", level, FORM_WHOLE, OPTIONAL), FIELD("caudal", flow, FORM_DECIMALS, false),
 	  FIELD("fechaMedicion", date, FORM_DATE, false), FIELD("horaMedicion", hour, FORM_HOUR, false)}},
+	{"medicionSubterranea",
+	 {FIELD("caudal", flow, FORM_DECIMALS, false), FIELD("fechaMedicion", date, FORM_DATE, false), FIELD("horaMedicion", hour, FORM_HOUR, false),
+	  FIELD("nivelFreatico", level, FORM_DECIMALS, OPTIONAL), FIELD("totalizador", total, FORM_TOTAL, false)}},
 };
+
+uint32_t sim_dga_kind(uint32_t form)
+{
+	return form == SIM_DGA_FORM_NEXT ? SIM_GROUNDWATER : form;
+}
 
 static size_t digits(const char *p)
 {
@@ -66,7 +74,7 @@ static bool fits(const char *text, const struct field *f)
 {
 	if (!*text)
 		return f->may_be_empty;
-	switch (f->form) {
+	switch (f->format) {
 	case FORM_DECIMALS:
 		return is_number(text, 2);
 	case FORM_WHOLE:
@@ -102,10 +110,10 @@ static bool take(const cJSON *object, const char *name, char *ret, size_t size)
 	return (size_t)snprintf(ret, size, "%s", text) < size;
 }
 
-static bool read_fields(const cJSON *object, uint32_t kind, struct sim_filing *ret, char *why, size_t why_size)
+static bool read_fields(const cJSON *object, uint32_t form, struct sim_filing *ret, char *why, size_t why_size)
 {
-	for (size_t i = 0; i < HD_ARRAY_LEN(forms[kind].fields) && forms[kind].fields[i].name; i++) {
-		const struct field *f = &forms[kind].fields[i];
+	for (size_t i = 0; i < HD_ARRAY_LEN(forms[form].fields) && forms[form].fields[i].name; i++) {
+		const struct field *f = &forms[form].fields[i];
 		char *text = (char *)ret + f->offset;
 		if (take(object, f->name, text, f->size) && fits(text, f))
 			continue;
@@ -115,14 +123,14 @@ static bool read_fields(const cJSON *object, uint32_t kind, struct sim_filing *r
 	return true;
 }
 
-bool sim_dga_read_body(const char *body, size_t len, uint32_t kind, struct sim_filing *ret, char *why, size_t why_size)
+bool sim_dga_read_body(const char *body, size_t len, uint32_t form, struct sim_filing *ret, char *why, size_t why_size)
 {
 	cJSON *root = len ? cJSON_ParseWithLength(body, len) : NULL;
 	const cJSON *who = cJSON_GetObjectItemCaseSensitive(root, "autenticacion");
-	const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, forms[kind].object);
+	const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, forms[form].object);
 	char password[128] = "";
 	bool ok = false;
-	ret->kind = kind;
+	ret->kind = sim_dga_kind(form);
 	if (!root)
 		(void)snprintf(why, why_size, "El cuerpo no es JSON");
 	else if (!take(who, "rutEmpresa", ret->company, sizeof ret->company) || !sim_dga_is_rut(ret->company))
@@ -132,9 +140,9 @@ bool sim_dga_read_body(const char *body, size_t len, uint32_t kind, struct sim_f
 	else if (!take(who, "password", password, sizeof password) || !*password)
 		(void)snprintf(why, why_size, "password no válida");
 	else if (!cJSON_IsObject(object))
-		(void)snprintf(why, why_size, "Falta el objeto %s", forms[kind].object);
+		(void)snprintf(why, why_size, "Falta el objeto %s", forms[form].object);
 	else
-		ok = read_fields(object, kind, ret, why, why_size);
+		ok = read_fields(object, form, ret, why, why_size);
 	cJSON_Delete(root);
 	return ok;
 }
@@ -156,14 +164,14 @@ static bool is_origin(const char *text)
 	return n == 24 && (text[19] == '-' || text[19] == '+') && digits(text + 20) == 4 && hd_time_parse(text, 19, true, &ms);
 }
 
-bool sim_dga_read(const struct sim_request *q, uint32_t kind, struct sim_filing *ret, char *why, size_t why_size)
+bool sim_dga_read(const struct sim_request *q, uint32_t form, struct sim_filing *ret, char *why, size_t why_size)
 {
 	const char *work = sim_request_header(q, "codigoObra"), *origin = sim_request_header(q, "timeStampOrigen");
 	const char *type = sim_request_header(q, "Content-Type");
-	*ret = (struct sim_filing){.kind = kind};
+	*ret = (struct sim_filing){.kind = sim_dga_kind(form)};
 	(void)snprintf(ret->work, sizeof ret->work, "%s", work ? work : "");
 	(void)snprintf(ret->origin, sizeof ret->origin, "%s", origin ? origin : "");
-	bool body_ok = sim_dga_read_body(q->body, q->body_len, kind, ret, why, why_size);
+	bool body_ok = sim_dga_read_body(q->body, q->body_len, form, ret, why, why_size);
 	if (!work || strlen(work) >= sizeof ret->work || !is_work(work))
 		(void)snprintf(why, why_size, "codigoObra no válido");
 	else if (!origin || !is_origin(origin))
@@ -187,14 +195,14 @@ static void add_trimmed(struct hd_buf *out, const char *text)
 	(void)hd_buf_add_json(out, text, n);
 }
 
-void sim_dga_print(const struct sim_filing *filing, struct hd_buf *out)
+void sim_dga_print(const struct sim_filing *filing, uint32_t form, struct hd_buf *out)
 {
 	const char *comma = "{";
-	for (size_t i = 0; i < HD_ARRAY_LEN(forms[filing->kind].fields) && forms[filing->kind].fields[i].name; i++) {
-		const struct field *f = &forms[filing->kind].fields[i];
+	for (size_t i = 0; i < HD_ARRAY_LEN(forms[form].fields) && forms[form].fields[i].name; i++) {
+		const struct field *f = &forms[form].fields[i];
 		const char *text = (const char *)filing + f->offset;
 		(void)hd_buf_printf(out, "%s\"%s\":", comma, f->name);
-		if (f->form == FORM_DATE)
+		if (f->format == FORM_DATE)
 			(void)hd_buf_printf(out, "\"%.2s-%.2s-%.4s\"", text + 8, text + 5, text);
 		else
 			add_trimmed(out, text);

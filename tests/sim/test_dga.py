@@ -62,6 +62,15 @@ class Dga(Case):
         self.assertEqual(self.read(receipt, "superficiales", "OR-0101-8").json()["data"]["alturaLimnimetrica"], "120")
         self.assertEqual(self.read(receipt, "superficiales/flujometro", "OR-0101-8").status, 404)
 
+    def test_a_later_version_of_the_manual_beside_this_one(self):
+        body = changed()
+        body["medicionSubterranea"]["nivelFreatico"] = body["medicionSubterranea"].pop("nivelFreaticoDelPozo")
+        self.assertIn("nivelFreatico", self.post(BODY, "v2/subterraneas").json()["message"])
+        receipt = self.file(body=body, path="v2/subterraneas")
+        self.assertEqual(self.read(receipt, "v2/subterraneas").json()["data"]["nivelFreatico"], "3")
+        self.assertEqual(self.read(receipt).json()["data"]["nivelFreaticoDelPozo"], "3")
+        self.assertIn(receipt, self.post(BODY).json()["message"])
+
     def test_the_same_hour_again_is_a_duplicate_with_the_receipt(self):
         receipt = self.file()
         for body in (BODY, changed(caudal="1.00")):
