@@ -39,7 +39,8 @@
 	X(HELD, 26, "held", 1.0f, "kept raw while an older gap is filled; processed in order afterwards") \
 	X(MANUAL, 27, "manual", 1.0f, "entered by hand") \
 	X(SCRIPT, 28, "script", 0.5f, "set by a pipeline's Lua step without a name of the scheme") \
-	X(ROLLBACK, 29, "rollback", 1.0f, "the counter went back to a lower count and on from there, confirmed: the offset carries the difference")
+	X(ROLLBACK, 29, "rollback", 1.0f, "the counter went back to a lower count and on from there, confirmed: the offset carries the difference") \
+	X(UNJUDGED, 30, "unjudged", 1.0f, "a test that needs the readings beside it could not judge it, or has not yet (QARTOD: UNKNOWN)")
 
 #define HD_FLAG_CONSTANT(NAME, number, text, quality, doc) HD_FLAG_##NAME = number,
 enum hd_flag_number { HD_FLAG_NONE = 0, HD_FLAGS(HD_FLAG_CONSTANT) HD_FLAG_END };

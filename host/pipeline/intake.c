@@ -172,7 +172,8 @@ int hd_worker_add_newest(struct hd_worker *w, struct hd_point_block *block, uint
 	if (last && block->bits & HD_HOT_PENDING)
 		hd_worker_execute(w);
 	struct hd_sample_how sample = {.ts_ms = reading->ts_ms, .raws = reading->raws, .raw_count = reading->count, .rev = reading->rev,
-				       .bits = how->mode == HD_FEED_MANUAL ? HD_SAMPLE_MANUAL : 0, .undo = last, .source = how->source,
+				       .bits = how->mode == HD_FEED_MANUAL ? HD_SAMPLE_MANUAL : 0, .row_bits = reading->rev ? HD_ROW_REVISION : 0, .undo = last,
+				       .source = how->source,
 				       .received_ns = how->received_ns};
 	int rc = hd_worker_add(w, block, point, &sample, err);
 	if (rc != HYDRO_OK)

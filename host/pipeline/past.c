@@ -77,7 +77,7 @@ void hd_redo_prepare(const struct hd_shape *shape, const uint8_t *live, uint8_t 
 	}
 }
 
-struct hd_row *hd_past_add_row(const struct hd_pipeline *p, struct hd_run *run, const struct hd_past *past, uint32_t i)
+static struct hd_row *add_row(const struct hd_pipeline *p, struct hd_run *run, const struct hd_past *past, uint32_t i)
 {
 	const struct hd_sample *sample = past->rows[i];
 	struct hd_row *row = hd_run_add(run, sample->raws, sample->raw_count, sample->ts_ms);
@@ -91,4 +91,69 @@ struct hd_row *hd_past_add_row(const struct hd_pipeline *p, struct hd_run *run, 
 	if (sample->bits & HD_SAMPLE_MANUAL)
 		hd_run_flag(run, run->count - 1, HD_SLOT_NONE, HD_FLAG_MANUAL, p->rule_manual);
 	return row;
+}
+
+static void amend(struct hd_outcome *outcome, const struct hd_amend *a)
+{
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < outcome->flag_count; i++)
+		if (!a->remove || outcome->flags[i].metric != a->metric || outcome->flags[i].flag != a->remove || outcome->flags[i].rule != a->rule)
+			outcome->flags[left++] = outcome->flags[i];
+	outcome->flag_count = left;
+	if (a->add && left < HD_FLAGS_PER_SAMPLE_MAX)
+		outcome->flags[outcome->flag_count++] = (struct hd_flag){.metric = a->metric, .flag = a->add, .rule = a->rule};
+	for (uint32_t i = 0; i < outcome->value_count; i++)
+		if (outcome->values[i].metric == a->metric)
+			outcome->values[i].quality = HD_MIN(outcome->values[i].quality, a->quality);
+}
+
+/* The last reading of the rows before, which the first of these rows may still judge. */
+struct held_back {
+	const struct hd_sample *sample; /* NULL = none */
+	struct hd_outcome outcome;
+};
+
+static int let_go(const struct hd_past_run *how, struct held_back *held)
+{
+	const struct hd_sample *sample = HD_STEAL(held->sample);
+	for (uint32_t i = 0; sample && i < how->run->amend_count; i++)
+		amend(&held->outcome, &how->run->amend[i]);
+	return sample ? how->done(how->arg, sample, &held->outcome) : HYDRO_OK;
+}
+
+int hd_past_run(const struct hd_past_run *how, const struct hd_past *past)
+{
+	struct hd_run *run = how->run;
+	struct held_back held = {.sample = NULL};
+	struct hd_outcome now;
+	int rc = HYDRO_OK;
+	for (uint32_t at = 0; at < past->count && rc == HYDRO_OK;) {
+		hd_run_begin(run, how->shape);
+		run->amends = held.sample != NULL;
+		while (at < past->count && run->count < HD_RUN_ROWS) {
+			struct hd_row *row = add_row(how->pipeline, run, past, at);
+			how->prepare(how->arg, row, past->rows[at++]);
+		}
+		hd_run_steps(run);
+		rc = let_go(how, &held);
+		bool more = at < past->count && how->shape->ahead_ms;
+		for (uint32_t i = 0; i < run->count && rc == HYDRO_OK; i++) {
+			const struct hd_sample *sample = past->rows[run->rows[i].sample];
+			bool keep = more && i + 1 == run->count;
+			hd_run_outcome(run, i, sample->bits & HD_SAMPLE_MANUAL, keep ? &held.outcome : &now);
+			if (keep)
+				held.sample = sample;
+			else
+				rc = how->done(how->arg, sample, &now);
+		}
+	}
+	return rc;
+}
+
+int64_t hd_past_reaches_back(const struct hd_past *past, const struct hd_shape *shape, int64_t ts_ms)
+{
+	int64_t before = ts_ms;
+	for (uint32_t i = 0; shape->ahead_ms && i < past->count && past->rows[i]->ts_ms < ts_ms; i++)
+		before = past->rows[i]->ts_ms;
+	return before;
 }

@@ -18,7 +18,19 @@ int hd_past_load(const struct hd_pipeline *p, uint32_t point, int64_t from_ms, i
 		 struct hydro_error *err);
 /* All zero is fine. */
 void hd_past_done(struct hd_past *past);
-/* Adds row i, flagged as intake would; params, state, block and config are the caller's to set. The run has room. */
-struct hd_row *hd_past_add_row(const struct hd_pipeline *p, struct hd_run *run, const struct hd_past *past, uint32_t i);
+struct hd_past_run {
+	const struct hd_pipeline *pipeline;
+	struct hd_run *run; /* its Lua calls are the caller's to set; row->sample is the number in past->rows */
+	const struct hd_shape *shape;
+	/* params, state, block, config. */
+	void (*prepare)(void *arg, struct hd_row *row, const struct hd_sample *sample);
+	/* In order; other than HYDRO_OK ends it. */
+	int (*done)(void *arg, const struct hd_sample *sample, const struct hd_outcome *now);
+	void *arg;
+};
+/* All readings through the shape, flagged as intake would; one is done once nothing can be said of it any more. */
+int hd_past_run(const struct hd_past_run *how, const struct hd_past *past);
+/* Of the reading before ts_ms, for one's judgement depends on the next; ts_ms itself when no step looks ahead. */
+int64_t hd_past_reaches_back(const struct hd_past *past, const struct hd_shape *shape, int64_t ts_ms);
 
 #endif

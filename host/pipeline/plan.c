@@ -139,6 +139,8 @@ static int fill_shape(struct hd_shape *shape, const struct hd_compile *c)
 		step->table = step->table ? table + (step->table - c->table) : NULL;
 		shape->stateful_steps += (step->kind->bits & HD_STEP_STATEFUL) != 0 || step->slot_count > 0;
 		shape->lua_steps += step->kind == &hd_step_lua;
+		if (step->kind->bits & HD_STEP_LOOKS_AHEAD)
+			shape->ahead_ms = HD_MAX(shape->ahead_ms, (int64_t)step->consts[0]);
 	}
 	/* steps[step_count].table keeps the memory of all tables. */
 	shape->steps[c->step_count].table = table;

@@ -52,10 +52,12 @@ static void run_again(struct hd_worker *w, struct hd_point_block *block, const s
 	row->state = hd_block_state(block);
 	row->point = sample->point;
 	row->config = block->config;
-	row->bits = HD_ROW_REDO;
+	row->bits = HD_ROW_REDO | (sample->rev ? HD_ROW_REVISION : 0);
 	run->trace_arg = (void *)(uintptr_t)sample;
 	hd_run_steps(run);
 	run->trace_arg = NULL;
+	if (row->redo_from_ms) /* whether it was done before the end, history tells */
+		hd_worker_redo_later(w, block, sample->point, row->redo_from_ms);
 }
 
 static int take_tail(void *arg, const struct hd_sample *sample, uint64_t lsn)

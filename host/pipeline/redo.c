@@ -46,22 +46,14 @@ struct again {
 	int64_t from_ms, to_ms;
 	bool asked; /* stateless plans too; what only names another rule stays; the live state is left alone */
 	uint32_t readings, revisions, unprocessed, overruns;
+	struct hd_worker *w;
+	struct hd_point_block *block;
+	uint8_t *state;
+	struct hd_past past;
+	struct hydro_error *err;
 };
 
-struct again_run {
-	struct again *again;
-	const struct hd_past *past;
-};
-
-/* What came of a reading this time. */
-struct outcome {
-	struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
-	struct hd_flag flags[HD_FLAGS_PER_SAMPLE_MAX];
-	uint32_t value_count, flag_count;
-	uint16_t bits; /* HD_SAMPLE_* */
-};
-
-static bool same_result(const struct hd_sample *sample, const struct outcome *now, bool with_rules)
+static bool same_result(const struct hd_sample *sample, const struct hd_outcome *now, bool with_rules)
 {
 	const struct hd_value *values = now->values;
 	const struct hd_flag *flags = now->flags;
@@ -78,7 +70,7 @@ static bool same_result(const struct hd_sample *sample, const struct outcome *no
 	return true;
 }
 
-static int append_revision(struct hd_worker *w, struct hd_point_block *block, const struct hd_sample *old, const struct outcome *now,
+static int append_revision(struct hd_worker *w, struct hd_point_block *block, const struct hd_sample *old, const struct hd_outcome *now,
 			   struct hydro_error *err)
 {
 	struct hd_sample revision = *old;
@@ -103,68 +95,58 @@ static int append_revision(struct hd_worker *w, struct hd_point_block *block, co
 
 static int lua_on_past(struct hd_run *run, const struct hd_step *step, struct hd_row *row, uint32_t i)
 {
-	struct hd_worker *w = run->lua.arg;
+	struct again *again = run->lua.arg;
 	const struct hd_point_extra *extra = row->block->extra;
 	if (extra && extra->lua_off >> (step - run->shape->steps) & 1)
 		return HYDRO_OK;
-	const struct hd_pipeline_config *config = &w->pipeline->config;
-	const struct again_run *again = run->trace_arg;
-	const struct hd_sample *sample = again->past->rows[run->rows[i].sample];
-	struct hd_run_lua_call how = {.call = config->call_lua, .arg = config->call_lua_arg, .worker = w->index, .raws = sample->raws,
+	const struct hd_pipeline_config *config = &again->w->pipeline->config;
+	const struct hd_sample *sample = again->past.rows[row->sample];
+	struct hd_run_lua_call how = {.call = config->call_lua, .arg = config->call_lua_arg, .worker = again->w->index, .raws = sample->raws,
 				      .raw_count = sample->raw_count};
 	struct hd_lua_fault fault = {0};
-	if (again->again->asked && again->again->overruns >= OVERRUNS_MAX)
+	if (again->asked && again->overruns >= OVERRUNS_MAX)
 		return HYDRO_E_LIMIT;
 	int rc = hd_run_call_lua(run, step, i, &how, &fault);
-	again->again->overruns += rc == HYDRO_E_LIMIT;
+	again->overruns += rc == HYDRO_E_LIMIT;
 	return rc;
 }
 
-/* One reading that has run: a revision if it came out differently. */
-static int finish_past(struct hd_worker *w, struct hd_point_block *block, struct again *again, const struct hd_sample *old, uint32_t i,
-		       struct hydro_error *err)
+static void prepare_row(void *arg, struct hd_row *row, const struct hd_sample *sample)
 {
-	struct outcome now;
-	if (old->ts_ms < again->from_ms)
+	struct again *again = arg;
+	row->params = hd_block_params(again->block);
+	row->state = again->state;
+	row->block = again->block;
+	row->config = again->block->config;
+	row->old = again->asked ? NULL : sample;
+}
+
+/* One reading that has run: a revision if it came out differently. */
+static int finish_past(void *arg, const struct hd_sample *old, const struct hd_outcome *now)
+{
+	struct again *again = arg;
+	if (old->ts_ms < again->from_ms || old->ts_ms >= again->to_ms)
 		return HYDRO_OK;
-	if (w->run->rows[i].bits & HD_ROW_UNPROCESSED) {
+	if (now->bits & HD_SAMPLE_UNPROCESSED) {
 		again->unprocessed++;
 		return HYDRO_OK;
 	}
-	hd_run_result(w->run, i, now.values, &now.value_count, now.flags, &now.flag_count);
-	now.bits = hd_run_sample_bits(w->run, i, old->bits & HD_SAMPLE_MANUAL);
-	HD_COUNT(w, redone, 1);
+	HD_COUNT(again->w, redone, 1);
 	again->readings++;
-	if (same_result(old, &now, !again->asked))
+	if (same_result(old, now, !again->asked))
 		return HYDRO_OK;
 	again->revisions++;
-	return append_revision(w, block, old, &now, err);
+	return append_revision(again->w, again->block, old, now, again->err);
 }
 
-static int run_past(struct hd_worker *w, struct hd_point_block *block, struct again *again, const struct hd_past *past, uint8_t *state,
-		    struct hydro_error *err)
+static int run_past(struct again *again)
 {
+	struct hd_worker *w = again->w;
 	struct hd_run_lua live = w->run->lua;
-	struct again_run arg = {again, past};
-	w->run->lua.call = lua_on_past;
-	w->run->trace_arg = &arg;
-	int rc = HYDRO_OK;
-	for (uint32_t at = 0; at < past->count && rc == HYDRO_OK;) {
-		hd_run_begin(w->run, block->shape);
-		while (at < past->count && w->run->count < HD_RUN_ROWS) {
-			struct hd_row *row = hd_past_add_row(w->pipeline, w->run, past, at++);
-			row->params = hd_block_params(block);
-			row->state = state;
-			row->block = block;
-			row->config = block->config;
-			row->old = again->asked ? NULL : past->rows[row->sample];
-		}
-		hd_run_steps(w->run);
-		for (uint32_t i = 0; i < w->run->count && rc == HYDRO_OK; i++)
-			rc = finish_past(w, block, again, past->rows[w->run->rows[i].sample], i, err);
-	}
+	w->run->lua = (struct hd_run_lua){lua_on_past, again};
+	struct hd_past_run how = {.pipeline = w->pipeline, .run = w->run, .shape = again->block->shape, .prepare = prepare_row, .done = finish_past, .arg = again};
+	int rc = hd_past_run(&how, &again->past);
 	w->run->lua = live;
-	w->run->trace_arg = NULL;
 	return rc;
 }
 
@@ -183,23 +165,29 @@ static void take_over(struct hd_point_block *block, uint8_t *state)
 
 static int run_again(struct hd_worker *w, struct hd_point_block *block, struct again *again, struct hydro_error *err)
 {
-	struct hd_past past = {0};
-	if (!block->shape || (!block->shape->stateful_steps && !again->asked))
+	const struct hd_shape *shape = block->shape;
+	if (!shape || (!shape->stateful_steps && !again->asked))
 		return HYDRO_OK;
-	uint8_t *state = aligned_alloc(64, (block->shape->state_bytes + 64u) & ~63u);
-	if (!state)
+	again->w = w;
+	again->block = block;
+	again->err = err;
+	again->state = aligned_alloc(64, (shape->state_bytes + 64u) & ~63u);
+	if (!again->state)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to run the past again");
-	int64_t to_ms = HD_MIN(again->to_ms, block->newest_ms + 1);
-	int rc = hd_past_load(w->pipeline, again->point, again->from_ms - w->pipeline->config.redo_warmup_ms, to_ms, REDO_ROWS_MAX, &past, err);
-	if (rc == HYDRO_OK && past.count) {
-		hd_redo_prepare(block->shape, hd_block_state(block), state, past.rows[0]->ts_ms);
-		rc = run_past(w, block, again, &past, state, err);
+	struct hd_past *past = &again->past;
+	/* What is beyond the end is read for the judgement of what is before it. */
+	int64_t to_ms = again->to_ms > block->newest_ms ? block->newest_ms + 1 : HD_MIN(again->to_ms + shape->ahead_ms, block->newest_ms + 1);
+	int rc = hd_past_load(w->pipeline, again->point, again->from_ms - w->pipeline->config.redo_warmup_ms, to_ms, REDO_ROWS_MAX, past, err);
+	if (rc == HYDRO_OK && past->count) {
+		if (!again->asked)
+			again->from_ms = hd_past_reaches_back(past, shape, again->from_ms);
+		hd_redo_prepare(shape, hd_block_state(block), again->state, past->rows[0]->ts_ms);
+		rc = run_past(again);
 	}
-	if (rc == HYDRO_OK && !again->asked && past.count && past.rows[past.count - 1]->ts_ms == block->newest_ms) {
-		take_over(block, state);
-	}
-	free(state);
-	hd_past_done(&past);
+	if (rc == HYDRO_OK && !again->asked && past->count && past->rows[past->count - 1]->ts_ms == block->newest_ms)
+		take_over(block, again->state);
+	free(again->state);
+	hd_past_done(past);
 	return rc;
 }
 

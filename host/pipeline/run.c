@@ -5,6 +5,8 @@ void hd_run_begin(struct hd_run *run, const struct hd_shape *shape)
 {
 	run->count = 0;
 	run->shape = shape;
+	run->amends = false;
+	run->amend_count = 0;
 }
 
 struct hd_row *hd_run_add(struct hd_run *run, const struct hd_value *raws, uint32_t count, int64_t ts_ms)
@@ -100,4 +102,10 @@ void hd_run_result(const struct hd_run *run, uint32_t i, struct hd_value *ret_va
 	for (uint32_t k = 0; k < row->flag_count; k++)
 		ret_flags[k] = run->flags[i][k];
 	*ret_flag_count = row->flag_count;
+}
+
+void hd_run_outcome(const struct hd_run *run, uint32_t i, uint16_t bits, struct hd_outcome *ret)
+{
+	hd_run_result(run, i, ret->values, &ret->value_count, ret->flags, &ret->flag_count);
+	ret->bits = hd_run_sample_bits(run, i, bits);
 }

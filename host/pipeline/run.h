@@ -17,6 +17,7 @@
 #define HD_ROW_UNPROCESSED 2u /* a step failed: what came out is dropped, the raw values stay */
 #define HD_ROW_REDO 4u        /* being run again over raw history */
 #define HD_ROW_FILE 8u        /* passed a `file` step */
+#define HD_ROW_REVISION 16u   /* took another form of it before: what was concluded from that may change */
 
 struct hd_point_block;
 
@@ -46,6 +47,22 @@ struct hd_run_lua {
 	void *arg;
 };
 
+/* What came of a reading. */
+struct hd_outcome {
+	struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
+	struct hd_flag flags[HD_FLAGS_PER_SAMPLE_MAX];
+	uint32_t value_count, flag_count;
+	uint16_t bits; /* HD_SAMPLE_* */
+};
+
+/* What a step says of the reading before the first one in a run. */
+struct hd_amend {
+	uint32_t metric, rule;
+	uint16_t add, remove; /* flags; 0 = none */
+	float quality;        /* cap */
+};
+#define HD_RUN_AMENDS_MAX 16u
+
 struct hd_run {
 	uint32_t count;
 	const struct hd_shape *shape;
@@ -55,6 +72,10 @@ struct hd_run {
 	struct hd_flag flags[HD_RUN_ROWS][HD_FLAGS_PER_SAMPLE_MAX];
 	struct hd_value extras[HD_RUN_ROWS][HD_RUN_EXTRAS];
 	struct hd_run_lua lua;
+	/* Past readings: the one before the first row can still be amended. Without it a step asks for a redo. */
+	bool amends;
+	uint32_t amend_count;
+	struct hd_amend amend[HD_RUN_AMENDS_MAX];
 	/* For dry runs: called after each step. */
 	void (*trace)(void *arg, const struct hd_run *run, const struct hd_step *step);
 	void *trace_arg;
@@ -69,6 +90,8 @@ void hd_run_steps(struct hd_run *run);
 /* What came of row i; ret arrays hold HD_METRICS_PER_SAMPLE_MAX and HD_FLAGS_PER_SAMPLE_MAX. */
 void hd_run_result(const struct hd_run *run, uint32_t i, struct hd_value *ret_values, uint32_t *ret_value_count, struct hd_flag *ret_flags,
 		   uint32_t *ret_flag_count);
+/* All of it at once; `bits` as below. */
+void hd_run_outcome(const struct hd_run *run, uint32_t i, uint16_t bits, struct hd_outcome *ret);
 /* HD_SAMPLE_FILE or HD_SAMPLE_UNPROCESSED, as row i came out; `bits` are what intake says of it. */
 static inline uint16_t hd_run_sample_bits(const struct hd_run *run, uint32_t i, uint16_t bits)
 {

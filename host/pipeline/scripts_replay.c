@@ -19,6 +19,7 @@
 #define CHANGES_MAX 500u   /* readings told one by one; all are counted */
 #define OVERRUNS_MAX 3u    /* of one Lua step; then it is switched off, as it would be live */
 #define METRICS_MAX 64u
+#define AHEAD_MS (24 * 3600 * INT64_C(1000)) /* read beyond the window, for steps that look ahead: no further than that */
 
 struct metric_change {
 	uint32_t metric, count;
@@ -169,22 +170,21 @@ static uint32_t compare_flags(struct replay *r, const struct result *here, const
 	return n;
 }
 
-static void compare(struct replay *r, const struct hd_sample *sample, uint32_t i)
+static int compare(void *arg, const struct hd_sample *sample, const struct hd_outcome *now)
 {
-	struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
-	struct hd_flag flags[HD_FLAGS_PER_SAMPLE_MAX];
-	struct result was = {sample->values, sample->flags, sample->value_count, sample->flag_count}, would = {.values = values, .flags = flags};
+	struct replay *r = arg;
+	struct result was = {sample->values, sample->flags, sample->value_count, sample->flag_count};
+	struct result would = {now->values, now->flags, now->value_count, now->flag_count};
+	if (sample->ts_ms < r->from_ms || sample->ts_ms >= r->to_ms)
+		return HYDRO_OK;
 	r->readings++;
-	hd_run_result(r->run, i, values, &would.value_count, flags, &would.flag_count);
-	r->unprocessed += (r->run->rows[i].bits & HD_ROW_UNPROCESSED) != 0;
+	r->unprocessed += (now->bits & HD_SAMPLE_UNPROCESSED) != 0;
 	uint32_t changes = compare_values(r, sample->ts_ms, &was, &would, false);
 	uint32_t added = compare_flags(r, &would, &was, false), removed = compare_flags(r, &was, &would, false);
 	r->added += added;
 	r->removed += removed;
-	if (changes + added + removed == 0)
-		return;
-	if (r->changed++ >= CHANGES_MAX)
-		return;
+	if (changes + added + removed == 0 || r->changed++ >= CHANGES_MAX)
+		return HYDRO_OK;
 	hd_buf_add_text(r->json, r->changed > 1 ? "," : "");
 	add_time(r, "{\"ts\":", sample->ts_ms);
 	hd_buf_add_text(r->json, ",\"values\":{");
@@ -194,6 +194,7 @@ static void compare(struct replay *r, const struct hd_sample *sample, uint32_t i
 	hd_buf_add_text(r->json, "],\"flags_removed\":[");
 	(void)compare_flags(r, &was, &would, true);
 	hd_buf_add_text(r->json, "]}");
+	return HYDRO_OK;
 }
 
 /* ---- the run ---- */
@@ -217,24 +218,20 @@ static int call_step(struct hd_run *run, const struct hd_step *step, struct hd_r
 	return rc;
 }
 
+static void prepare_row(void *arg, struct hd_row *row, const struct hd_sample *sample)
+{
+	struct replay *r = arg;
+	(void)sample;
+	row->params = r->plan->params;
+	row->state = r->state;
+	row->config = r->point;
+}
+
 static void run_all(struct replay *r)
 {
 	r->run->lua = (struct hd_run_lua){call_step, r};
-	for (uint32_t at = 0; at < r->past.count;) {
-		hd_run_begin(r->run, r->plan->shape);
-		while (at < r->past.count && r->run->count < HD_RUN_ROWS) {
-			struct hd_row *row = hd_past_add_row(r->s->pipeline, r->run, &r->past, at++);
-			row->params = r->plan->params;
-			row->state = r->state;
-			row->config = r->point;
-		}
-		hd_run_steps(r->run);
-		for (uint32_t i = 0; i < r->run->count; i++) {
-			const struct hd_sample *sample = r->past.rows[r->run->rows[i].sample];
-			if (sample->ts_ms >= r->from_ms)
-				compare(r, sample, i);
-		}
-	}
+	struct hd_past_run how = {.pipeline = r->s->pipeline, .run = r->run, .shape = r->plan->shape, .prepare = prepare_row, .done = compare, .arg = r};
+	(void)hd_past_run(&how, &r->past);
 }
 
 /* Fresh state, but for what its counters carry: that is in no raw value of the window. */
@@ -326,7 +323,7 @@ static int prepare(struct replay *r, struct hydro_error *err)
 		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "this daemon keeps no history");
 	if (!hd_pipeline_call(r->s->pipeline, r->point->index, copy_live, r))
 		return hd_error_set(err, HYDRO_E_CONFLICT, "the pipeline is stopping");
-	return hd_past_load(p, r->point->index, r->from_ms - p->config.redo_warmup_ms, r->to_ms, ROWS_MAX, &r->past, err);
+	return hd_past_load(p, r->point->index, r->from_ms - p->config.redo_warmup_ms, r->to_ms + AHEAD_MS, ROWS_MAX, &r->past, err);
 }
 
 static void replay_done(struct replay *r)

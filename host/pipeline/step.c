@@ -41,6 +41,7 @@ static void fill_table(void)
 		add_kind(&hd_steps_flow[i]);
 	for (uint32_t i = 0; i < hd_steps_quality_count; i++)
 		add_kind(&hd_steps_quality[i]);
+	add_kind(&hd_step_spike_average);
 	add_kind(&hd_step_detect);
 	for (uint32_t i = 0; i < hd_steps_out_count; i++)
 		add_kind(&hd_steps_out[i]);

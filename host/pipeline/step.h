@@ -48,6 +48,7 @@ struct hd_step_option {
 #define HD_STEP_STATEFUL 1u
 #define HD_STEP_NOT_YET 2u /* named in scripts, not available in this version */
 #define HD_STEP_REMEMBERS 8u /* for longer than raw history is run again: a redo leaves its live state alone */
+#define HD_STEP_LOOKS_AHEAD 16u /* judges a reading when the next is there; its first constant says for how long, in ms */
 #define HD_STEP_NO_CODE 4u /* says something about the plan, runs nothing */
 
 struct hd_run;
@@ -104,6 +105,7 @@ struct hd_shape {
 	uint32_t generation;
 	uint32_t step_count, slot_count, param_count, state_bytes;
 	uint32_t stateful_steps, lua_steps, sinks_named;
+	int64_t ahead_ms;  /* how far steps look ahead; 0 = none does */
 	uint64_t hidden;   /* slots that are no result */
 	uint64_t consumed; /* slots whose raw value alone is no result */
 	uint64_t made;     /* slots that a step sets */
@@ -168,6 +170,7 @@ struct hd_file_spec *hd_compile_file(struct hd_compile *compile);
 /* Step tables by topic. */
 extern const struct hd_step_kind hd_step_counter;
 extern const struct hd_step_kind hd_step_detect;
+extern const struct hd_step_kind hd_step_spike_average;
 extern const struct hd_step_kind hd_steps_flow[];
 extern const uint32_t hd_steps_flow_count;
 extern const struct hd_step_kind hd_steps_quality[];

@@ -30,7 +30,7 @@ function m:raw(metric) end
 
 ---@alias hydro.Flag
 ---| "status_code" | "out_of_range" | "above_granted" | "frozen" | "ingest_error" | "truncated" | "noise" | "jump"
----| "gap" | "pumping_dry" | "spike" | "rate_of_change" | "extrapolated" | "anomaly" | "balance" | "budget"
+---| "gap" | "unjudged" | "pumping_dry" | "spike" | "rate_of_change" | "extrapolated" | "anomaly" | "balance" | "budget"
 
 ---The point's params by name, and:
 ---@class hydro.Point
@@ -130,6 +130,10 @@ function rate_of_change(o) end
 ---@param o { [1]: string?, of: string?, sigmas: number?, least: number, id: string? }
 ---@return hydro.Step
 function spike(o) end
+---QARTOD's spike test: |x[n] - (x[n-1] + x[n+1]) / 2| against `suspect` and `fail`, judged when the next reading is there.
+---@param o { [1]: string?, of: string?, suspect: number, fail: number?, max_gap: string|number?, unjudged: boolean?, id: string? }
+---@return hydro.Step
+function spike_average(o) end
 ---@param o { flow: string?, level: string?, min: number?, id: string? }
 ---@return hydro.Step
 function dry(o) end
