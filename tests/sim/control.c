@@ -267,7 +267,7 @@ void sim_control_handle(struct sim_request *q, struct sim_answer *a)
 	} routes[] = {
 		{"/faults", NULL, faults}, {"/served.csv", served_csv, NULL}, {"/served", NULL, served}, {"/truth", NULL, truth},
 		{"/points.csv", sim_import_csv, NULL}, {"/points", points, NULL}, {"/accounts.csv", sim_import_accounts_csv, NULL},
-		{"/accounts", sim_import_accounts, NULL}, {"/dga/ledger", ledger, NULL},
+		{"/accounts", sim_import_accounts, NULL}, {"/works.csv", sim_import_works_csv, NULL}, {"/dga/ledger", ledger, NULL},
 		{"/dga/informant", informant, NULL}, {"/dga/verdict", verdict, NULL}, {"/dga/death", death, NULL}, {"/revoke", revoke_tokens, NULL}, {"/status", status, NULL},
 	};
 	for (size_t i = 0; i < HD_ARRAY_LEN(routes); i++) {

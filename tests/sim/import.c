@@ -2,6 +2,7 @@
 #include "import.h"
 
 #include "base/timefmt.h"
+#include "judge.h"
 #include "jwt.h"
 
 #include <inttypes.h>
@@ -202,4 +203,34 @@ void sim_import_accounts_csv(struct sim_request *q, struct sim_answer *a)
 			(void)hd_buf_printf(&a->body, "\"{\"\"username\"\":\"\"%s\"\",\"\"password\"\":\"\"%s\"\"}\"", name, password);
 		(void)hd_buf_add_char(&a->body, '\n');
 	}
+}
+
+/* The works of the points, as the daemon imports them; what is not given is not there as a column. */
+void sim_import_works_csv(struct sim_request *q, struct sim_answer *a)
+{
+	static const char *const given[] = {"centre", "informant", "mode", "starts", "client"};
+	const char *values[HD_ARRAY_LEN(given)];
+	int64_t offset, limit, all = q->sim->config.points;
+	if (!sim_request_number(q, "offset", 0, 0, all, &offset) || !sim_request_number(q, "limit", all, 1, all, &limit)) {
+		sim_answer_text(a, 400, "{\"message\":\"offset or limit is wrong\"}");
+		return;
+	}
+	a->status = 200;
+	a->type = "text/csv";
+	(void)hd_buf_add_text(&a->body, "code,name,kind,standard,point");
+	for (size_t i = 0; i < HD_ARRAY_LEN(given); i++) {
+		values[i] = sim_request_arg(q, given[i]);
+		if (values[i])
+			(void)hd_buf_printf(&a->body, ",%s", given[i]);
+	}
+	for (int64_t i = offset; i < all && i < offset + limit; i++) {
+		char code[SIM_WORK_TEXT], name[SIM_KEY_TEXT];
+		sim_work_code((uint32_t)i, code);
+		sim_point_name((uint32_t)i, name);
+		(void)hd_buf_printf(&a->body, "\n%s,Work of %s,subterranea,mayor,%s", code, name, name);
+		for (size_t k = 0; k < HD_ARRAY_LEN(given); k++)
+			if (values[k])
+				(void)hd_buf_printf(&a->body, ",\"%.*s\"", (int)strcspn(values[k], "\"\r\n"), values[k]);
+	}
+	(void)hd_buf_add_char(&a->body, '\n');
 }

@@ -13,5 +13,7 @@ void sim_import_csv(struct sim_request *request, struct sim_answer *answer);
 void sim_import_accounts(struct sim_request *request, struct sim_answer *answer);
 /* The accounts as CSV: name, provider, credentials. */
 void sim_import_accounts_csv(struct sim_request *request, struct sim_answer *answer);
+/* The works of the points as CSV: code, name, kind, standard, point, and those columns that the query gives a value for all. */
+void sim_import_works_csv(struct sim_request *request, struct sim_answer *answer);
 
 #endif
