@@ -4,16 +4,14 @@
 #define HD_FILING_ADAPTER_IMPL_H
 
 #include "filing/adapter.h"
+#include "hostside/filing_info.h"
 #include "plugin/plugin.h"
 
 struct hd_adapter {
 	const char *name; /* of the instance */
 	const struct hd_sink *sink;
 	const struct hd_descriptor *descriptor; /* NULL: made of functions alone, works have no options */
-	hydro_filing_info info;                 /* in this host's sizes; its rows are the two below */
-	hydro_filing_standard *standards;
-	hydro_filing_kind *kinds;
-	int64_t valid_from_ms;
+	struct hd_filing_info about;
 };
 
 /* Around each call into the plugin; functions without a plugin have no crumb. */

@@ -13,7 +13,8 @@
 #define SKIPPED 77
 
 static const char usage[] = "usage: hydro-conformance [--options FILE.json] PLUGIN.so\n"
-			    "FILE.json: {\"instance\":{…},\"account\":{…},\"point\":{…},\"bodies\":[\"a good answer\",…]}\n";
+			    "FILE.json: {\"instance\":{…},\"account\":{…},\"point\":{…},\"bodies\":[\"a good answer\",…],\n"
+			    " \"filing\":{\"code\":\"a work's\",\"centre\":\"who files\",\"informant\":\"for whom\"}}\n";
 
 /* Runs one check in a child; its words into `text`. Returns the child's wait status. */
 static int run_check(const struct check *check, struct subject *subject, char *text, size_t size)
@@ -63,7 +64,7 @@ static bool report(unsigned number, const struct check *check, int status, const
 
 static unsigned run_all(struct subject *subject)
 {
-	static const struct check *const lists[] = {file_checks, life_checks, provider_checks, parse_checks, other_checks};
+	static const struct check *const lists[] = {file_checks, life_checks, provider_checks, parse_checks, filing_checks, other_checks};
 	unsigned number = 0, failed = 0;
 	for (size_t l = 0; l < sizeof lists / sizeof lists[0]; l++)
 		for (const struct check *check = lists[l]; check->name; check++) {
@@ -99,6 +100,9 @@ int main(int argc, char **argv)
 	free(subject.instance);
 	free(subject.account);
 	free(subject.point);
+	free(subject.code);
+	free(subject.centre);
+	free(subject.informant);
 	for (uint32_t i = 0; i < subject.body_count; i++)
 		free(subject.bodies[i]);
 	hydro_testkit_close(&subject.kit);

@@ -82,6 +82,13 @@ static cJSON *read_file(const char *path)
 	return json;
 }
 
+/* A text of the file's "filing", or another one. */
+static char *filing_text(const cJSON *given, const char *name, const char *otherwise)
+{
+	const char *text = cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetObjectItem(given, "filing"), name));
+	return strdup(text ? text : otherwise);
+}
+
 bool subject_fill(struct subject *subject, const char *file)
 {
 	cJSON *given = file ? read_file(file) : cJSON_CreateObject();
@@ -94,8 +101,11 @@ bool subject_fill(struct subject *subject, const char *file)
 	cJSON_ArrayForEach(body, cJSON_GetObjectItem(given, "bodies"))
 		if (cJSON_IsString(body) && subject->body_count < BODIES_MAX)
 			subject->bodies[subject->body_count++] = strdup(body->valuestring);
+	subject->code = filing_text(given, "code", "W-1");
+	subject->centre = filing_text(given, "centre", "centre-1");
+	subject->informant = filing_text(given, "informant", "informant-1");
 	cJSON_Delete(given);
-	return subject->instance && subject->account && subject->point;
+	return subject->instance && subject->account && subject->point && subject->code && subject->centre && subject->informant;
 }
 
 void subject_create(struct subject *subject)

@@ -22,6 +22,7 @@ struct subject {
 	char *instance, *account, *point; /* options as JSON */
 	char *bodies[BODIES_MAX]; /* good answers, from the options file */
 	uint32_t body_count;
+	char *code, *centre, *informant; /* of a sink that files: of a work, and of who files for it */
 };
 
 /* Ends the check's child with what is wrong. */
@@ -35,10 +36,10 @@ struct check {
 	void (*run)(struct subject *subject);
 };
 
-extern const struct check file_checks[], life_checks[], provider_checks[], parse_checks[], other_checks[]; /* end with a NULL name */
+extern const struct check file_checks[], life_checks[], provider_checks[], parse_checks[], filing_checks[], other_checks[]; /* end with a NULL name */
 
 /* Options that the rows take, secrets carrying SECRET_MARK; `file` (may be NULL) overrides: {"instance":{…},"account":{…},
- * "point":{…},"bodies":["…"]}. false with a message printed when the file is not of that form. */
+ * "point":{…},"bodies":["…"],"filing":{"code","centre","informant"}}. false with a message printed when the file is not of that form. */
 bool subject_fill(struct subject *subject, const char *file);
 /* Creates an instance with the subject's options; skips the check when the plugin's own service is needed and not there. */
 void subject_create(struct subject *subject);

@@ -137,6 +137,72 @@ Test(descriptor, each_contradiction_is_refused_in_words)
 	cr_assert_eq(read_plugin(&err), HYDRO_OK, "straight again: %s", err.text);
 }
 
+static const hydro_filing_info *filing_info(void *instance)
+{
+	(void)instance;
+	return NULL;
+}
+
+static int32_t filing_text(void *instance, const char *text, struct hydro_error *err)
+{
+	(void)instance;
+	(void)text;
+	(void)err;
+	return HYDRO_OK;
+}
+
+static int32_t filing_work(void *instance, const hydro_filing_slot *work, struct hydro_error *err)
+{
+	return filing_text(instance, work->code, err);
+}
+
+static int32_t filing_prepare(void *instance, const hydro_filing_slot *slot, hydro_filing_payload *ret, struct hydro_error *err)
+{
+	(void)ret;
+	return filing_work(instance, slot, err);
+}
+
+static int32_t filing_request(void *instance, const hydro_filing_send *send, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
+{
+	(void)scratch;
+	(void)ret;
+	return filing_text(instance, send->code, err);
+}
+
+static int32_t filing_parse(void *instance, const hydro_filing_send *send, const hydro_http_response *response, hydro_filing_answer *ret, struct hydro_error *err)
+{
+	(void)response;
+	(void)ret;
+	return filing_text(instance, send->code, err);
+}
+
+Test(descriptor, a_sink_that_files_needs_its_functions_and_no_others)
+{
+	static hydro_sink_ops sink;
+	static const hydro_sink_ops whole = {.struct_size = sizeof whole, .capabilities = HYDRO_SINK_FILING, .create = create, .destroy = destroy, .filing_info = filing_info,
+					     .filing_check_identifier = filing_text, .filing_check_work = filing_work, .filing_prepare = filing_prepare,
+					     .filing_request = filing_request, .filing_parse = filing_parse};
+	struct hydro_error err = {.struct_size = sizeof err};
+	straighten();
+	plugin.kind = HYDRO_KIND_SINK;
+	plugin.ops = &sink;
+	sink = whole;
+	cr_assert_eq(read_plugin(&err), HYDRO_OK, "%s", err.text);
+	for (int i = 0; i < 4; i++) {
+		sink = whole;
+		if (i == 0)
+			sink.filing_prepare = NULL;
+		else if (i == 1)
+			sink.filing_check_request = filing_request; /* without its reader */
+		else if (i == 2)
+			sink.struct_size = offsetof(hydro_sink_ops, filing_info); /* a table of 0.1 */
+		else
+			sink.capabilities = 0;
+		cr_assert_eq(read_plugin(&err), HYDRO_E_INVALID);
+		cr_assert_not_null(strstr(err.text, "FILING"), "%s", err.text);
+	}
+}
+
 Test(descriptor, its_json_and_reference_page_carry_every_row)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
