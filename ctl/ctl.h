@@ -127,6 +127,7 @@ int ctl_pipelines_put(struct ctl *ctl);
 int ctl_pipelines_dry_run(struct ctl *ctl);
 int ctl_pipelines_reprocess(struct ctl *ctl);
 int ctl_pipelines_new(struct ctl *ctl);
+int ctl_pipelines_repl(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_config_reference(struct ctl *ctl);
 int ctl_completion(struct ctl *ctl);

@@ -107,6 +107,7 @@ HD_HANDLER(pipeline_version_get);
 HD_HANDLER(pipeline_put);
 HD_HANDLER(pipeline_reload);
 HD_HANDLER(pipeline_reprocess);
+HD_HANDLER(pipeline_eval);
 HD_HANDLER(pipeline_check);
 HD_HANDLER(pipeline_versions);
 HD_HANDLER(pipeline_rollback);

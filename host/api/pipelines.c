@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define NAME(req) (hd_http_param(req, "name")->text)
+#define EVAL_READINGS 10u
 #define DAY_MS (24 * 3600 * HD_MS_PER_S)
 
 HD_HANDLER(pipelines_list)
@@ -207,4 +208,26 @@ HD_HANDLER(pipeline_reprocess)
 	if (rc == HYDRO_OK)
 		rc = window_of(api, body, &point, &from_ms, &to_ms, err);
 	return rc == HYDRO_OK ? api->deps.pipeline_reprocess(api->deps.arg, NAME(req), point, from_ms, to_ms, &resp->body, err) : rc;
+}
+
+HD_HANDLER(pipeline_eval)
+{
+	struct hd_api *api = HD_API(arg);
+	HD_CLEANUP(hd_cleanup_json) cJSON *body = NULL;
+	struct hd_uuid id;
+	HD_NEED(api, pipeline_eval);
+	int rc = hd_body_parse(req, &hd_schema_pipeline_eval, false, resp, &body, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	const char *text = hd_body_text(body, "point"), *code = hd_body_text(body, "code");
+	uint32_t point = text && hd_uuid_parse(text, &id) ? hd_points_find(api->deps.points, &id) : HD_POINT_NONE;
+	if (point == HD_POINT_NONE)
+		return hd_error_set(err, HYDRO_E_INVALID, "point: a point to run it on is wanted");
+	const cJSON *limit = cJSON_GetObjectItemCaseSensitive(body, "limit");
+	struct hd_scripts_eval what = {.code = code, .code_len = strlen(code), .prelude = hd_body_text(body, "prelude"),
+				       .limit = cJSON_IsNumber(limit) ? (uint32_t)limit->valuedouble : EVAL_READINGS};
+	if (time_of(body, "from", 0, &what.from_ms) != HYDRO_OK || time_of(body, "to", 0, &what.to_ms) != HYDRO_OK ||
+	    (what.from_ms && what.to_ms && what.from_ms >= what.to_ms))
+		return hd_error_set(err, HYDRO_E_INVALID, "from, to: a window is wanted");
+	return changed(resp, api->deps.pipeline_eval(api->deps.arg, point, &what, &resp->body, err));
 }

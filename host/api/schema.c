@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const type_names[] = {"text", "whole number", "number", "boolean", "RFC 3339 time", "UUID", "object", "array"};
+static const char *const type_names[] = {"text", "whole number", "number", "boolean", "RFC 3339 time", "UUID", "object", "array", "value"};
 
 void hd_cleanup_json(cJSON **json)
 {
@@ -73,6 +73,9 @@ static const char *misfit(const struct hd_schema_field *field, const cJSON *item
 		break;
 	case HD_FIELD_IS_ARRAY:
 		ok = cJSON_IsArray(item) && bounded(field, cJSON_GetArraySize(item));
+		break;
+	case HD_FIELD_IS_ANY:
+		ok = true;
 		break;
 	default:
 		HD_ASSERT(!"known type of field");
@@ -173,6 +176,11 @@ static void print_field(struct hd_buf *ret, const struct hd_schema_field *field)
 {
 	static const char *const types[] = {"string", "integer", "number", "boolean", "string", "string", "object", "array"};
 	hd_buf_printf(ret, "\"%s\":{", field->name);
+	if (field->type == HD_FIELD_IS_ANY) {
+		print_text(ret, "description", field->doc);
+		hd_buf_add_char(ret, '}');
+		return;
+	}
 	print_type(ret, types[field->type], field->flags & HD_FIELD_NULLABLE);
 	if (field->type == HD_FIELD_IS_TIME || field->type == HD_FIELD_IS_UUID)
 		hd_buf_printf(ret, ",\"format\":\"%s\"", field->type == HD_FIELD_IS_TIME ? "date-time" : "uuid");

@@ -15,6 +15,7 @@
 #define HD_FIELD_IS_UUID 5u
 #define HD_FIELD_IS_OBJECT 6u
 #define HD_FIELD_IS_ARRAY 7u /* of the schema `of`, or of anything */
+#define HD_FIELD_IS_ANY 8u
 
 #define HD_FIELD_REQUIRED 1u
 #define HD_FIELD_NULLABLE 2u
@@ -39,7 +40,7 @@ struct hd_schema {
 extern const struct hd_schema *const hd_schemas[];
 extern const size_t hd_schemas_count;
 extern const struct hd_schema hd_schema_point, hd_schema_point_config, hd_schema_account, hd_schema_api_key, hd_schema_readings, hd_schema_reading,
-	hd_schema_pipeline_source, hd_schema_reprocess;
+	hd_schema_pipeline_source, hd_schema_pipeline_eval, hd_schema_reprocess;
 
 /*
  * Parses a JSON object (UTF-8, nothing behind it) and checks it against the schema; each misfit is added to the response's

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The schemas of the API, as tables. */
 #include "api/schema.h"
+#include "pipeline/scripts.h"
 #include "store/import.h"
 
 #define T HD_FIELD_IS_TEXT
@@ -11,6 +12,7 @@
 #define U HD_FIELD_IS_UUID
 #define O HD_FIELD_IS_OBJECT
 #define A HD_FIELD_IS_ARRAY
+#define V HD_FIELD_IS_ANY
 #define REQ HD_FIELD_REQUIRED
 #define NUL HD_FIELD_NULLABLE
 #define RO HD_FIELD_READ_ONLY
@@ -88,6 +90,34 @@ static const struct hd_schema_field source_fields[] = {
 	{"to", W, 0, 0, 0, NULL, "dry-run: end of the window (exclusive)"},
 };
 SCHEMA(hd_schema_pipeline_source, "PipelineSource", "A pipeline to be tried.", source_fields);
+
+static const struct hd_schema_field eval_fields[] = {
+	{"point", U, REQ, 0, 0, NULL, "whose measurements"},
+	{"code", T, REQ, 1, 65536, NULL, "Lua: an expression (`flow * 3.6`), statements, or steps (`range { \"flow\", max = 10 }`)"},
+	{"prelude", T, 0, 0, 65536, NULL, "stands before it at the script's top level: locals, functions, use()"},
+	{"from", W, 0, 0, 0, NULL, "start of the window; default: as far back as it takes, a month at most"},
+	{"to", W, 0, 0, 0, NULL, "end of the window (exclusive); default: the newest"},
+	{"limit", I, 0, 1, HD_SCRIPTS_EVAL_READINGS_MAX, NULL, "the newest of the window (10)"},
+};
+SCHEMA(hd_schema_pipeline_eval, "PipelineEval", "Lua to be run over recent measurements of a point.", eval_fields);
+
+static const struct hd_schema_field eval_reading_fields[] = {
+	{"ts", W, REQ, 0, 0, NULL, "the logger's"},
+	{"value", V, 0, 0, 0, NULL, "what it returned, as JSON; not of steps"},
+	{"sets", O, REQ, 0, 0, NULL, "metrics that it set, with their values"},
+	{"flags", A, REQ, 0, 0, NULL, "flags that it set: flag, metric"},
+	{"fault", T, 0, 0, 0, NULL, "why it failed on this reading"},
+};
+SCHEMA_OWN(schema_eval_reading, "EvaluatedReading", "What came of one measurement.", eval_reading_fields);
+
+static const struct hd_schema_field evaluated_fields[] = {
+	{"point", U, REQ, 0, 0, NULL, "whose measurements"},
+	{"kind", T, REQ, 0, 0, NULL, "expression, statements or steps: as what the code was taken"},
+	{"readings", A, REQ, 0, 0, "EvaluatedReading", "oldest first"},
+	{"faults", I, REQ, 0, 0, NULL, "readings that it failed on"},
+	{"stopped", B, REQ, 0, 0, NULL, "it was over its budget three times: the rest was not run"},
+};
+SCHEMA_OWN(schema_evaluated, "Evaluated", "What came of Lua run over measurements; nothing is stored.", evaluated_fields);
 
 static const struct hd_schema_field reprocess_fields[] = {
 	{"point", U, REQ, 0, 0, NULL, "the point; its pipeline is the one named"},
@@ -235,7 +265,7 @@ SCHEMA_OWN(schema_problem, "Problem", "An error (RFC 9457).", problem_fields);
 
 const struct hd_schema *const hd_schemas[] = {
 	&hd_schema_point, &hd_schema_point_config, &hd_schema_account, &hd_schema_api_key, &hd_schema_reading, &hd_schema_readings, &schema_accepted,
-	&hd_schema_pipeline_source, &hd_schema_reprocess, &schema_pipeline, &schema_pipeline_change, &schema_reprocessed, &schema_value, &schema_flag, &schema_measurement, &schema_history, &schema_aggregate, &schema_aggregates, &schema_health,
+	&hd_schema_pipeline_source, &hd_schema_pipeline_eval, &schema_eval_reading, &schema_evaluated, &hd_schema_reprocess, &schema_pipeline, &schema_pipeline_change, &schema_reprocessed, &schema_value, &schema_flag, &schema_measurement, &schema_history, &schema_aggregate, &schema_aggregates, &schema_health,
 	&schema_import, &schema_collected, &schema_points, &schema_accounts, &schema_problem,
 };
 const size_t hd_schemas_count = HD_ARRAY_LEN(hd_schemas);

@@ -87,6 +87,11 @@ static int pipeline_reprocess(void *arg, const char *name, uint32_t point, int64
 	return rc;
 }
 
+static int pipeline_eval(void *arg, uint32_t point, const struct hd_scripts_eval *what, struct hd_buf *ret, struct hydro_error *err)
+{
+	return hd_scripts_eval(daemon_of(arg)->scripts, point, what, ret, err);
+}
+
 /* What the parts say, and the instances that did not start. */
 static void health(void *arg, struct hd_health *ret)
 {
@@ -195,6 +200,7 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 	deps.pipeline_reload = pipeline_reload;
 	deps.pipeline_dry_run = pipeline_dry_run;
 	deps.pipeline_reprocess = pipeline_reprocess;
+	deps.pipeline_eval = pipeline_eval;
 	deps.pipeline_versions = pipeline_versions;
 	deps.pipeline_rollback = pipeline_rollback;
 	rc = hd_api_new(&deps, &a->api, err);

@@ -93,6 +93,10 @@ struct hd_lua_fault {
 int hd_lua_call_step(struct hd_lua *lua, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
 		     const struct hd_point *point, struct hd_lua_fault *fault);
 
+/* The same; what the function returned is added to `ret_json` as a JSON value, also under the step's budget. [owner] */
+int hd_lua_eval_step(struct hd_lua *lua, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
+		     const struct hd_point *point, struct hd_buf *ret_json, struct hd_lua_fault *fault);
+
 /* A point with these params (a JSON object) outside of the table of points, to be freed. HYDRO_E_LIMIT, HYDRO_E_NOMEM. [any] */
 int hd_lua_point_new(const char *name, const char *params, struct hd_point **ret, struct hydro_error *err);
 

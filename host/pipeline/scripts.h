@@ -128,4 +128,23 @@ int hd_scripts_with_spec(struct hd_scripts *scripts, const char *name, const cha
 int hd_scripts_replay(struct hd_scripts *scripts, const char *name, const char *text, size_t len, uint32_t point, int64_t from_ms, int64_t to_ms,
 		      struct hd_buf *ret_json, struct hydro_error *err);
 
+#define HD_SCRIPTS_EVAL_READINGS_MAX 500u
+
+struct hd_scripts_eval {
+	const char *code;      /* ended by NUL too: an expression, statements, or steps as build returns them */
+	size_t code_len;
+	const char *prelude;   /* stands before it at the script's top level: locals, functions, use(); NULL = none */
+	int64_t from_ms, to_ms; /* 0: as far back as it takes, up to the newest */
+	uint32_t limit;        /* the newest of the window, 1 … HD_SCRIPTS_EVAL_READINGS_MAX */
+};
+/*
+ * Runs `code` over recent measurements of a point: metrics are those that the pipeline made, and the raw ones beside them. In
+ * an expression or in statements a metric may be named without `m.`, and the state slots a, b, c, n, last and sum are there;
+ * steps get 100 readings before the first as run-up. {"point","kind":"expression"|"statements"|"steps","readings":[{"ts",
+ * "value","sets":{metric:value},"flags":[{"flag","metric"}],"fault"}],"faults","stopped"}: `stopped` after three overruns of
+ * the budget. Touches nothing and takes no worker's time. HYDRO_E_CONFIG with "diagnostics" whose "file" is "line" or
+ * "prelude", HYDRO_E_NOTFOUND, HYDRO_E_LIMIT for more than 50,000 records, HYDRO_E_UNSUPPORTED without history. [control, http]
+ */
+int hd_scripts_eval(struct hd_scripts *scripts, uint32_t point, const struct hd_scripts_eval *what, struct hd_buf *ret_json, struct hydro_error *err);
+
 #endif

@@ -17,6 +17,7 @@
 #define JOB_POINTS 100u
 #define T0 INT64_C(1767225600000)
 #define MINUTE_MS 60000
+#define SEGMENT_BYTES (4u << 20) /* what the journal knows of its open segment in memory stays small beside what is measured */
 #define KEPT (1u << 20) /* latencies of a phase at most */
 
 struct latencies {
@@ -183,7 +184,7 @@ static void open_journal(struct load *load)
 	const char *base = getenv("HYDRO_BENCH_DIR");
 	(void)snprintf(load->dir, sizeof load->dir, "%s/hydro-load-XXXXXX", base ? base : "/tmp");
 	HD_ASSERT(mkdtemp(load->dir) != NULL && hd_pipeline_link_new(&load->link) == HYDRO_OK);
-	struct hd_journal_config journal = {.dir = load->dir, .synced = hd_pipeline_link_synced, .synced_arg = load->link};
+	struct hd_journal_config journal = {.dir = load->dir, .segment_bytes = SEGMENT_BYTES, .synced = hd_pipeline_link_synced, .synced_arg = load->link};
 	load_must(hd_journal_open(&journal, &load->journal, &err), &err, "journal");
 	load_must(hd_journal_reader_open(load->journal, "check", 0, 0, &load->reader, &err), &err, "reader");
 }

@@ -2,6 +2,8 @@
 """Pipelines edited on a running daemon: nothing is lost, what is wrong is refused with its place, the past can be tried and run again."""
 import json
 import os
+import pty
+import select
 import shutil
 import subprocess
 import threading
@@ -17,10 +19,10 @@ START = (int(time.time()) - 40 * 86400) * 1000
 state = {}
 
 
-def ctl(*arguments, code=0, cwd=None):
+def ctl(*arguments, code=0, cwd=None, typed=None):
     daemon = state["daemon"]
     env = dict(os.environ, HYDRO_URL=f"http://127.0.0.1:{daemon.port}", HYDRO_API_KEY=daemon.key, NO_COLOR="1")
-    run = subprocess.run([str(hydrolab.build_dir() / "bin" / "hydroctl"), *map(str, arguments)], capture_output=True, text=True, env=env, timeout=60, cwd=cwd)
+    run = subprocess.run([str(hydrolab.build_dir() / "bin" / "hydroctl"), *map(str, arguments)], capture_output=True, text=True, env=env, timeout=60, cwd=cwd, input=typed)
     assert run.returncode == code, f"hydroctl {arguments}: {run.returncode}\n{run.stdout}{run.stderr}"
     return run.stdout + run.stderr
 
@@ -192,6 +194,53 @@ def test_a_window_run_again_after_a_fix_gives_revisions():
     assert answer["revisions"] == 0, answer
     status, answer, _ = request("POST", "/admin/v1/pipelines/well/reprocess", window(point), "application/json")
     assert status == 409, answer
+
+
+def test_lua_is_tried_on_recent_readings_a_line_at_a_time():
+    point, history = "P9", f"/api/v1/analytics/points/{state['points'][9]}/history?from={START}&to={START + READINGS * ROUNDS * 60000}&limit=10000&revisions=true"
+    before = state["daemon"].http.get(history)
+    text = ctl("pipelines", "repl", point, "--eval", "flow * 3.6", "--limit", 5)
+    assert text.count("  3.6\n") == 5 and "5 numbers from 3.6 to 3.6, mean 3.6" in text, text
+    text = ctl("pipelines", "repl", point, typed="""local function hourly (x) return x * 3600 end
+hourly(flow)
+:limit 2
+range { "flow", max = 0.5 }
+state.sum = (state.sum or 0) + 1 \\
+volume = state.sum
+:locals
+:quit
+never reached
+""")
+    assert text.count("  3600\n") == 10 and text.count("+flow out_of_range") == 2 and "volume = 2" in text and "local function hourly" in text, text
+    wrong = ctl("pipelines", "repl", point, typed="rate { form = 'total', to = 'flow' }\n", code=1)
+    assert "line:1:8: " in wrong and "did you mean 'from'" in wrong, wrong
+    answer = json.loads(ctl("--json", "pipelines", "repl", point, "--eval", "while true do end"))
+    assert answer["stopped"] and answer["faults"] == 3 and "ms of CPU time" in answer["readings"][0]["fault"], answer
+    ctl("pipelines", "repl", point, "--limit", "none", code=2)
+    assert state["daemon"].http.get(history) == before
+
+
+def test_at_a_terminal_lines_are_edited_and_completed():
+    daemon, (parent, child) = state["daemon"], pty.openpty()
+    env = dict(os.environ, HYDRO_URL=f"http://127.0.0.1:{daemon.port}", HYDRO_API_KEY=daemon.key, TERM="vt100", HYDRO_TEST="1")
+    run = subprocess.Popen([str(hydrolab.build_dir() / "bin" / "hydroctl"), "pipelines", "repl", "P9", "--limit", "3"], stdin=child, stdout=child, stderr=child, env=env)
+    os.close(child)
+    seen = ""
+
+    def until(text):
+        nonlocal seen
+        while text not in seen:
+            assert select.select([parent], [], [], 30)[0], f"{text!r} is not in {seen!r}"
+            seen += os.read(parent, 4096).decode(errors="replace")
+        seen = seen[seen.index(text) + len(text):]
+    until("nothing is stored")
+    until("> ")
+    os.write(parent, b"wat\t or flow * 36\x7f\n")
+    until("er_table")  # what was typed stays as it is
+    until("3 numbers from 3 to 3")
+    os.write(parent, b":quit\n")
+    assert run.wait(20) == 0
+    os.close(parent)
 
 
 def test_a_canary_runs_on_a_share_of_the_points():
