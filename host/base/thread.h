@@ -16,6 +16,7 @@
 #define HD_ROLE_DELIVERY 6u
 #define HD_ROLE_HTTP 7u
 #define HD_ROLE_STORE 8u
+#define HD_ROLE_FILING 9u
 
 /* Starts a thread with all signals blocked but those of its own faults; name (15 characters) as `ps` shows it. */
 int hd_thread_start(pthread_t *ret, uint32_t role, const char *name, void *(*run)(void *), void *arg, struct hydro_error *err);
