@@ -7,6 +7,7 @@
 #include "pipeline/plan.h"
 #include "pipeline/pipeline.h"
 
+#include <hydro/conv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,11 @@ static bool may_set(uint32_t flag)
 		return false;
 	}
 }
+
+_Static_assert(HYDRO_FLAG_OUT_OF_RANGE == HD_FLAG_OUT_OF_RANGE && HYDRO_FLAG_FROZEN == HD_FLAG_FROZEN && HYDRO_FLAG_NOISE == HD_FLAG_NOISE &&
+		       HYDRO_FLAG_JUMP == HD_FLAG_JUMP && HYDRO_FLAG_PUMPING_DRY == HD_FLAG_PUMPING_DRY && HYDRO_FLAG_SPIKE == HD_FLAG_SPIKE &&
+		       HYDRO_FLAG_RATE_OF_CHANGE == HD_FLAG_RATE_OF_CHANGE && HYDRO_FLAG_ANOMALY == HD_FLAG_ANOMALY && HYDRO_FLAG_BALANCE == HD_FLAG_BALANCE,
+	       "the SDK's numbers of flags are the host's");
 
 /* ---- the list ---- */
 

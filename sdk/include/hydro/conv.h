@@ -9,6 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Flags of the host's scheme that a detector may set in hydro_annotation.flag; another number counts as a failure. */
+#define HYDRO_FLAG_OUT_OF_RANGE 4u
+#define HYDRO_FLAG_FROZEN 6u
+#define HYDRO_FLAG_NOISE 9u
+#define HYDRO_FLAG_JUMP 14u
+#define HYDRO_FLAG_PUMPING_DRY 18u
+#define HYDRO_FLAG_SPIKE 19u
+#define HYDRO_FLAG_RATE_OF_CHANGE 20u
+#define HYDRO_FLAG_ANOMALY 22u
+#define HYDRO_FLAG_BALANCE 24u
+
 /* Writes code and text; returns code. `err` may be NULL. */
 __attribute__((format(printf, 3, 4))) static inline int32_t hydro_fail(struct hydro_error *err, int32_t code, const char *fmt, ...)
 {
