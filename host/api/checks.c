@@ -10,7 +10,7 @@
 static const struct hd_instance *find_instance(const struct hd_api_parts *parts, const char *name)
 {
 	for (size_t i = 0; i < parts->instance_count; i++)
-		if (strcmp(hd_instance_name(parts->instances[i]), name) == 0)
+		if (strcmp(hd_instance_name(parts->instances[i]), name) == 0 && hd_instance_provider(parts->instances[i]))
 			return parts->instances[i];
 	return NULL;
 }

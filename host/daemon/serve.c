@@ -16,7 +16,7 @@
 struct daemon_api {
 	struct hd_daemon *daemon;
 	struct hd_api_parts parts;
-	struct hd_instance *instances[HD_CONFIG_PROVIDERS_MAX]; /* those that run */
+	struct hd_instance *instances[HD_CONFIG_PROVIDERS_MAX + HD_CONFIG_ANALYTICS_MAX]; /* those that run */
 	void (*parts_health)(void *arg, struct hd_health *health);
 	struct hd_auth *auth;
 	struct hd_api *api;
@@ -100,6 +100,9 @@ static void health(void *arg, struct hd_health *ret)
 	for (uint32_t i = 0; i < d->instance_count; i++)
 		if (!d->instances[i])
 			hd_health_add(ret, HD_HEALTH_DEGRADED, d->config->providers[i].name, d->instance_errors[i]);
+	for (uint32_t i = 0; i < d->config->analytics_count; i++)
+		if (!d->analytics[i])
+			hd_health_add(ret, HD_HEALTH_DEGRADED, d->config->analytics[i].name, "it brought the daemon down and is not run: its points go on unannotated");
 }
 
 static int ready(void *arg, struct hydro_error *err)
@@ -179,6 +182,9 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 	for (uint32_t i = 0; i < d->instance_count; i++)
 		if (d->instances[i])
 			a->instances[running++] = d->instances[i];
+	for (uint32_t i = 0; i < d->config->analytics_count; i++)
+		if (d->analytics[i])
+			a->instances[running++] = d->analytics[i];
 	a->parts = (struct hd_api_parts){.names = d->names, .collect = d->collect, .pipeline = d->pipeline, .journal = d->journal, .history = d->history,
 					 .plugins = d->plugins, .instances = a->instances, .instance_count = running, .config = d->config, .extra = d};
 	struct hd_api_deps deps = {.version = HYDRO_VERSION, .store = d->store, .points = d->points, .names = d->names};

@@ -46,6 +46,13 @@ function water.judged(steps, point)
   water.add(steps, frozen { "total", readings = 4, moving = "flow" })
 end
 
+-- A detector's judgement of the flow: `detect = "anomaly"` in the point's params names an instance of `analytics` in hydro.lua.
+function water.detected(steps, point)
+  if point.detect then
+    water.add(steps, detect { point.detect, on = "flow", range = { 0, point.flow_granted } })
+  end
+end
+
 -- What may be filed with the regulator. A point with `filed = false` (a control well, a trial) files nothing.
 function water.filed(steps, point)
   if point.filed ~= false then

@@ -26,6 +26,7 @@ return pipeline {
       water.add(steps, rate_of_change { "stage", per_hour = point.max_cm_per_hour })
     end
     water.granted(steps, point)
+    water.detected(steps, point)
     water.filed(steps, point)
     return steps
   end,

@@ -14,6 +14,7 @@ return pipeline {
       rate { from = "total", to = "flow", max_gap = "2h" },
     }
     water.judged(steps, point)
+    water.detected(steps, point)
     water.filed(steps, point)
     return steps
   end,

@@ -25,6 +25,7 @@ return pipeline {
     water.add(steps, sum { of = totals, to = "total" })
     water.add(steps, rate { from = "total", to = "flow", max_gap = "2h" })
     water.judged(steps, point)
+    water.detected(steps, point)
     water.filed(steps, point)
     return steps
   end,

@@ -17,6 +17,7 @@ return pipeline {
       -- The meter gives both: what it says it passed and what it counted must agree.
       water.add(steps, balance { flow = "flow", total = "total", window = "24h", tolerance = 0.10 })
     end
+    water.detected(steps, point)
     water.filed(steps, point)
     return steps
   end,

@@ -24,6 +24,7 @@ return pipeline {
     end
     water.judged(steps, point)
     water.add(steps, dry { flow = "flow", level = "level", min = point.dry_level })
+    water.detected(steps, point)
     water.filed(steps, point)
     return steps
   end,
