@@ -34,8 +34,8 @@ install(FILES ${HYDRO_MAN_DIR}/hydrod.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8
 install(FILES ${HYDRO_MAN_DIR}/hydroctl.bash RENAME hydroctl DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT daemon)
 install(FILES ${CMAKE_SOURCE_DIR}/README.md ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT daemon)
 
-# The providers that are ours: not the SDK's example, which is there to be copied.
-foreach(name twin nettra novus http_json)
+# The plugins that are ours: not the SDK's example, which is there to be copied.
+foreach(name twin nettra novus http_json dga)
   if(TARGET plugin_${name})
     install(TARGETS plugin_${name} LIBRARY DESTINATION ${HYDRO_PLUGIN_DESTINATION} COMPONENT daemon)
   endif()

@@ -48,6 +48,8 @@ void hd_adapter_options_free(struct hd_options **options);
 /* The plugin's functions of the same names, with a scratch that grows as asked. `send->work` and `slot->work` may be NULL. */
 int hd_adapter_check_identifier(const struct hd_adapter *adapter, const char *text, struct hydro_error *err);
 int hd_adapter_check_work(const struct hd_adapter *adapter, const hydro_filing_slot *work, struct hydro_error *err);
+/* Fields (bits) that a slot of this work cannot do without; 0 for an unknown kind. */
+uint32_t hd_adapter_needed(const struct hd_adapter *adapter, const hydro_filing_slot *work);
 int hd_adapter_prepare(const struct hd_adapter *adapter, const hydro_filing_slot *slot, hydro_filing_payload *ret, struct hydro_error *err);
 /* A request whose memory is in `memory` (cleared first; afterwards wiped by the caller with hd_adapter_wipe: it holds the secret). `check`:
  * the GET of send->receipt. HYDRO_E_UNSUPPORTED where it cannot be asked; HYDRO_E_FATAL for a secret in what is logged. */

@@ -86,15 +86,16 @@ static void redact(char *text, size_t size, const char *secret)
 	memcpy(text, clean, len + 1);
 }
 
-/* A plugin's result: a code that is none of ours becomes FATAL, its text is ended, named and redacted. */
-static int finish(const struct hd_adapter *adapter, int rc, struct hydro_error *said, const char *secret, struct hydro_error *err)
+/* A plugin's result: a code that is none of ours becomes FATAL, its text is ended and redacted. `who` may be "": what a person gave is
+ * refused by its own name. */
+static int finish(const char *who, int rc, struct hydro_error *said, const char *secret, struct hydro_error *err)
 {
 	if (rc == HYDRO_OK)
 		return HYDRO_OK;
 	rc = hd_error_info(rc)->code;
 	redact(said->text, sizeof said->text, secret);
 	tidy(said->text, sizeof said->text);
-	return hd_error_set(err, rc, "%s: %.440s", adapter->name, said->text[0] ? said->text : hd_error_info(rc)->title);
+	return hd_error_set(err, rc, "%s%s%.440s", who, *who ? ": " : "", said->text[0] ? said->text : hd_error_info(rc)->title);
 }
 
 /* ---- calls without memory ---- */
@@ -105,7 +106,7 @@ int hd_adapter_check_identifier(const struct hd_adapter *adapter, const char *te
 	hd_adapter_enter(adapter);
 	int rc = adapter->sink->ops.filing_check_identifier(adapter->sink->self, text, &said);
 	hd_adapter_leave(adapter);
-	return finish(adapter, rc, &said, NULL, err);
+	return finish("", rc, &said, NULL, err);
 }
 
 int hd_adapter_check_work(const struct hd_adapter *adapter, const hydro_filing_slot *work, struct hydro_error *err)
@@ -114,7 +115,21 @@ int hd_adapter_check_work(const struct hd_adapter *adapter, const hydro_filing_s
 	hd_adapter_enter(adapter);
 	int rc = adapter->sink->ops.filing_check_work(adapter->sink->self, work, &said);
 	hd_adapter_leave(adapter);
-	return finish(adapter, rc, &said, NULL, err);
+	return finish("", rc, &said, NULL, err);
+}
+
+uint32_t hd_adapter_needed(const struct hd_adapter *adapter, const hydro_filing_slot *work)
+{
+	const hydro_filing_kind *kind = hd_adapter_kind(adapter, work->kind);
+	const hydro_filing_standard *standard = hd_adapter_standard(adapter, work->standard);
+	if (!kind)
+		return 0;
+	if (!adapter->sink->ops.filing_needed)
+		return kind->fields & ~(standard ? standard->empty_fields : 0);
+	hd_adapter_enter(adapter);
+	uint32_t needed = adapter->sink->ops.filing_needed(adapter->sink->self, work);
+	hd_adapter_leave(adapter);
+	return needed & kind->fields;
 }
 
 int hd_adapter_prepare(const struct hd_adapter *adapter, const hydro_filing_slot *slot, hydro_filing_payload *ret, struct hydro_error *err)
@@ -125,7 +140,7 @@ int hd_adapter_prepare(const struct hd_adapter *adapter, const hydro_filing_slot
 	int rc = adapter->sink->ops.filing_prepare(adapter->sink->self, slot, &payload, &said);
 	hd_adapter_leave(adapter);
 	if (rc != HYDRO_OK)
-		return finish(adapter, rc, &said, NULL, err);
+		return finish("", rc, &said, NULL, err);
 	if (payload.len == 0 || payload.len >= sizeof payload.text || payload.text[payload.len] || strlen(payload.text) != payload.len)
 		return hd_error_set(err, HYDRO_E_FATAL, "%s: the payload has no length that can be", adapter->name);
 	payload.struct_size = sizeof payload;
@@ -201,7 +216,7 @@ int hd_adapter_request(const struct hd_adapter *adapter, const hydro_filing_send
 			continue;
 		}
 		if (rc != HYDRO_OK)
-			return finish(adapter, rc, &said, send->secret, err);
+			return finish(adapter->name, rc, &said, send->secret, err);
 		const char *problem = request_problem(&request, send->secret);
 		if (problem)
 			return hd_error_set(err, HYDRO_E_FATAL, "%s: the request has %s", adapter->name, problem);
@@ -257,7 +272,7 @@ int hd_adapter_parse(const struct hd_adapter *adapter, const hydro_filing_send *
 	hd_adapter_enter(adapter);
 	int rc = adapter->sink->ops.filing_parse(adapter->sink->self, send, response, &answer, &said);
 	hd_adapter_leave(adapter);
-	rc = finish(adapter, rc, &said, send->secret, err);
+	rc = finish(adapter->name, rc, &said, send->secret, err);
 	bool ended = memchr(answer.receipt, '\0', sizeof answer.receipt) != NULL;
 	if (rc == HYDRO_OK && (answer.outcome < HYDRO_FILING_FILED || answer.outcome > HYDRO_FILING_BLOCKED || !ended))
 		rc = hd_error_set(err, HYDRO_E_FATAL, "%s: an answer with an outcome or a receipt that cannot be", adapter->name);
@@ -285,7 +300,7 @@ int hd_adapter_check_parse(const struct hd_adapter *adapter, const hydro_filing_
 		rc = adapter->sink->ops.filing_check_parse(adapter->sink->self, send, response, &check, &said);
 		hd_adapter_leave(adapter);
 	}
-	rc = finish(adapter, rc, &said, send->secret, err);
+	rc = finish(adapter->name, rc, &said, send->secret, err);
 	if (rc == HYDRO_OK && (check.outcome < HYDRO_CHECK_SAME || check.outcome > HYDRO_CHECK_BLOCKED))
 		rc = hd_error_set(err, HYDRO_E_FATAL, "%s: an outcome of a check that cannot be", adapter->name);
 	if (rc != HYDRO_OK) {

@@ -86,13 +86,15 @@ static int64_t window_start(const struct filing_work *w, int64_t due_ms)
 	return w->pick == HD_PICK_MEAN ? period_start(w, due_ms) + 1 : due_ms - w->window_ms;
 }
 
-/* Fields that a reading must have, and those that it may have. */
-static void fields_of(const struct filing_work *w, const struct hd_adapter *adapter, uint32_t *ret_needed, uint32_t *ret_all)
+/* Fields that a reading must have (a work's options may let one be empty), and those that it may have. */
+static void fields_of(struct filing_work *w, const struct hd_adapter *adapter, uint32_t *ret_needed, uint32_t *ret_all)
 {
+	struct hydro_error err = {0};
 	const hydro_filing_kind *kind = hd_adapter_kind(adapter, w->kind);
-	const hydro_filing_standard *standard = hd_adapter_standard(adapter, w->standard);
+	hydro_filing_slot slot = {.struct_size = sizeof slot, .code = w->code, .kind = w->kind, .standard = w->standard};
+	slot.work = filing_work_options(w, adapter, &err);
 	*ret_all = kind ? kind->fields : 0;
-	*ret_needed = *ret_all & ~(standard ? standard->empty_fields : 0);
+	*ret_needed = hd_adapter_needed(adapter, &slot);
 }
 
 static bool pick_nearest(const struct look *l, int64_t from_ms, int64_t due_ms, uint32_t needed, struct reading *ret)

@@ -81,6 +81,23 @@ static void the_same_slot_gives_the_same_bytes(struct subject *subject)
 	hd_filing_info_done(&info);
 }
 
+static void what_it_needs_is_enough(struct subject *subject)
+{
+	const hydro_sink_ops *ops = filing(subject);
+	struct hd_filing_info info = about(subject, ops);
+	for (uint32_t k = 0; k < info.info.kind_count; k++)
+		for (uint32_t s = 0; s < info.info.standard_count; s++) {
+			hydro_filing_slot slot = slot_of(subject, info.kinds[k].name, info.standards[s].name);
+			uint32_t needed = info.kinds[k].fields & ~info.standards[s].empty_fields;
+			if (ops->filing_needed)
+				needed = ops->filing_needed(hydro_testkit_instance(subject->kit), &slot);
+			REQUIRE(!(needed & ~info.kinds[k].fields), "kind %s needs fields that it has not", slot.kind);
+			slot.fields = needed;
+			(void)prepared(subject, ops, &slot);
+		}
+	hd_filing_info_done(&info);
+}
+
 static void refuse(struct subject *subject, const hydro_sink_ops *ops, const hydro_filing_slot *slot, const char *what)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
@@ -299,6 +316,7 @@ static void cut_and_changed_answers_are_judged(struct subject *subject)
 const struct check filing_checks[] = {
 	{"filing: what it says of its regulator holds", HYDRO_KIND_SINK, what_it_says_of_its_regulator_holds},
 	{"filing: the same slot gives the same bytes", HYDRO_KIND_SINK, the_same_slot_gives_the_same_bytes},
+	{"filing: the fields that it needs are enough", HYDRO_KIND_SINK, what_it_needs_is_enough},
 	{"filing: what no format carries is refused in words", HYDRO_KIND_SINK, what_no_format_carries_is_refused},
 	{"filing: identifiers and works are refused in words", HYDRO_KIND_SINK, identifiers_and_works_are_refused_in_words},
 	{"filing: two tries differ in headers alone, the password stays in the body", HYDRO_KIND_SINK, two_tries_differ_in_headers_alone},

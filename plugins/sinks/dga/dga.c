@@ -90,6 +90,7 @@ static const hydro_sink_ops ops = {
 	.filing_parse = dga_parse,
 	.filing_check_request = dga_check_request,
 	.filing_check_parse = dga_check_parse,
+	.filing_needed = dga_needed,
 };
 
 static const hydro_plugin plugin = {

@@ -58,7 +58,7 @@ const hydro_filing_standard *dga_standard(const char *name);
 /* HYDRO_E_INVALID with how it should be: 12345678-5, no dots, right check digit, K in upper case. */
 int32_t dga_check_rut(const char *what, const char *text, struct hydro_error *err);
 /* ^O[BR]-[0-9]{4}-[1-9][0-9]*$ */
-int32_t dga_check_code(const char *text, struct hydro_error *err);
+int32_t dga_check_code(const char *what, const char *text, struct hydro_error *err);
 /*
  * A finite number with so many decimals, rounded half away from zero from the shortest decimal that reads back the same double: from
  * what the logger wrote, not from binary digits behind it. Never an exponent, never "-0", whatever the locale. False for more
@@ -72,6 +72,7 @@ bool dga_put_time(int64_t ms, int32_t utc_offset_s, char ret_date[DGA_VALUE_BYTE
 
 int32_t dga_check_identifier(void *instance, const char *text, struct hydro_error *err);
 int32_t dga_check_work(void *instance, const hydro_filing_slot *work, struct hydro_error *err);
+uint32_t dga_needed(void *instance, const hydro_filing_slot *work);
 int32_t dga_prepare(void *instance, const hydro_filing_slot *slot, hydro_filing_payload *ret, struct hydro_error *err);
 int32_t dga_request(void *instance, const hydro_filing_send *send, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err);
 int32_t dga_parse(void *instance, const hydro_filing_send *send, const hydro_http_response *response, hydro_filing_answer *ret, struct hydro_error *err);

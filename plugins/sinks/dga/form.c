@@ -62,7 +62,7 @@ int32_t dga_check_rut(const char *what, const char *text, struct hydro_error *er
 	return HYDRO_OK;
 }
 
-int32_t dga_check_code(const char *text, struct hydro_error *err)
+int32_t dga_check_code(const char *what, const char *text, struct hydro_error *err)
 {
 	bool good = text && strlen(text) <= CODE_BYTES_MAX && text[0] == 'O' && (text[1] == 'B' || text[1] == 'R') && text[2] == '-' && digits(text + 3) == 4 &&
 		    text[7] == '-' && text[8] >= '1' && text[8] <= '9';
@@ -70,7 +70,7 @@ int32_t dga_check_code(const char *text, struct hydro_error *err)
 		good = text[8 + digits(text + 8)] == '\0';
 	if (good)
 		return HYDRO_OK;
-	return hydro_fail(err, HYDRO_E_INVALID, "codigoObra: '%.40s' is not of the form OB-0101-123 or OR-0101-123", text ? text : "");
+	return hydro_fail(err, HYDRO_E_INVALID, "%s: '%.40s' is not of the form OB-0101-123 or OR-0101-123", what, text ? text : "");
 }
 
 /* The shortest decimal that reads back the same: its significant digits, and 10^exponent for the first of them. */

@@ -30,24 +30,28 @@ int32_t dga_check_work(void *instance, const hydro_filing_slot *work, struct hyd
 		return hydro_fail(err, HYDRO_E_INVALID, "standard: '%.40s' is not mayor, medio, menor or muy_pequeno", work->standard ? work->standard : "");
 	for (uint32_t row = DGA_MINE_WATER; row <= DGA_AUTOMATIC_GATES; row++)
 		if (has_option(work->work, row) && dga_manual.kinds[kind].empty_option != (int)row)
-			return hydro_fail(err, HYDRO_E_INVALID, "%s: a work of kind %s has no such thing", yes_option(row), work->kind);
-	return dga_check_code(work->code, err);
+			return hydro_fail(err, HYDRO_E_INVALID, "options.%s: a work of kind %s has no such thing", yes_option(row), work->kind);
+	return dga_check_code("code", work->code, err);
 }
 
-static bool may_be_empty(const hydro_filing_slot *slot, int kind, const struct dga_field *field)
+uint32_t dga_needed(void *instance, const hydro_filing_slot *work)
 {
-	if (dga_standard(slot->standard)->empty_fields & 1u << field->source)
-		return true;
+	(void)instance;
+	int kind = dga_kind_index(work->kind);
+	const hydro_filing_standard *standard = dga_standard(work->standard);
+	if (kind < 0 || !standard)
+		return 0;
 	int row = dga_manual.kinds[kind].empty_option;
-	return field->source == HYDRO_FIELD_LEVEL && row >= 0 && has_option(slot->work, (uint32_t)row);
+	uint32_t empty = standard->empty_fields | (row >= 0 && has_option(work->work, (uint32_t)row) ? 1u << HYDRO_FIELD_LEVEL : 0u);
+	return dga_manual.info.kinds[kind].fields & ~empty;
 }
 
-static int32_t put_number(const hydro_filing_slot *slot, int kind, const struct dga_field *field, char ret[DGA_VALUE_BYTES], struct hydro_error *err)
+static int32_t put_number(const hydro_filing_slot *slot, uint32_t needed, const struct dga_field *field, char ret[DGA_VALUE_BYTES], struct hydro_error *err)
 {
 	double value = slot->values[field->source];
 	ret[0] = '\0';
 	if (!(slot->fields & 1u << field->source))
-		return may_be_empty(slot, kind, field) ? HYDRO_OK
+		return !(needed & 1u << field->source) ? HYDRO_OK
 						       : hydro_fail(err, HYDRO_E_INVALID, "%s: there is no value, and it may not be empty under standard %s", field->name, slot->standard);
 	if (!isfinite(value))
 		return hydro_fail(err, HYDRO_E_INVALID, "%s: the value is no number", field->name);
@@ -75,12 +79,12 @@ int32_t dga_prepare(void *instance, const hydro_filing_slot *slot, hydro_filing_
 	int32_t rc = dga_check_work(instance, slot, err);
 	if (rc != HYDRO_OK)
 		return rc;
-	int kind = dga_kind_index(slot->kind);
-	const struct dga_field *field = dga_manual.kinds[kind].fields;
+	uint32_t needed = dga_needed(instance, slot);
+	const struct dga_field *field = dga_manual.kinds[dga_kind_index(slot->kind)].fields;
 	char text[HYDRO_PAYLOAD_BYTES], value[DGA_VALUE_BYTES];
 	size_t len = 0;
 	for (uint32_t i = 0; i < DGA_FIELDS_MAX && field[i].name; i++) {
-		rc = field[i].form == DGA_FORM_NUMBER ? put_number(slot, kind, &field[i], value, err) : put_time(instance, slot, &field[i], value, err);
+		rc = field[i].form == DGA_FORM_NUMBER ? put_number(slot, needed, &field[i], value, err) : put_time(instance, slot, &field[i], value, err);
 		if (rc != HYDRO_OK)
 			return rc;
 		/* Names and values need no escape: they are letters, digits, '-', '.' and ':'. */

@@ -61,7 +61,7 @@ static int32_t check_send(const hydro_filing_send *send, struct hydro_error *err
 {
 	if (dga_kind_index(send->kind) < 0)
 		return hydro_fail(err, HYDRO_E_INVALID, "kind: '%.40s' is none of this manual", send->kind ? send->kind : "");
-	return dga_check_code(send->code, err);
+	return dga_check_code("codigoObra", send->code, err);
 }
 
 static int32_t check_filing(const hydro_filing_send *send, struct hydro_error *err)

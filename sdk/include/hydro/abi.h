@@ -533,7 +533,8 @@ typedef struct hydro_sink_ops {
 	const hydro_filing_info *(*filing_info)(void *instance);
 	/* An identifier of a centre or informant (a RUT with its digit) is well formed. HYDRO_E_INVALID says how not. */
 	int32_t (*filing_check_identifier)(void *instance, const char *text, struct hydro_error *err);
-	/* A work's code and options as a whole (values and times are not looked at). HYDRO_E_INVALID. */
+	/* A work's code and options as a whole (values and times are not looked at). HYDRO_E_INVALID; the text begins with what is wrong
+	 * and a colon: "code: …", "kind: …", "standard: …", "options.<key>: …". */
 	int32_t (*filing_check_work)(void *instance, const hydro_filing_slot *work, struct hydro_error *err);
 	/* The payload of a slot. HYDRO_E_INVALID for what its format cannot carry, naming the field; odd values are carried. */
 	int32_t (*filing_prepare)(void *instance, const hydro_filing_slot *slot, hydro_filing_payload *ret, struct hydro_error *err);
@@ -548,6 +549,9 @@ typedef struct hydro_sink_ops {
 					struct hydro_error *err);
 	int32_t (*filing_check_parse)(void *instance, const hydro_filing_send *send, const hydro_http_response *response,
 				      hydro_filing_check *ret, struct hydro_error *err);
+	/* Fields (bits) that a slot of this work cannot do without, by its kind, standard and options. NULL: the kind's, less those that the
+	 * standard lets be empty. */
+	uint32_t (*filing_needed)(void *instance, const hydro_filing_slot *work);
 } hydro_sink_ops;
 
 /* ---- analytics ------------------------------------------------------------------------------------------------------------ */

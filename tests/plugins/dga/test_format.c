@@ -102,12 +102,12 @@ Test(dga_format, a_code_has_its_form)
 	static const char *const good[] = {"OB-0101-1", "OR-1305-123", "OB-0000-9999999"};
 	static const char *const bad[] = {"", "OB-101-1", "OB-01011-1", "OB-0101-0", "OB-0101-01", "OB-0101-", "OX-0101-1", "ob-0101-1", "OB-0101-1a", "OB_0101-1", "OB-0101-1 ", "B-0101-1"};
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-		cr_assert_eq(dga_check_code(good[i], &err), HYDRO_OK, "%s", good[i]);
+		cr_assert_eq(dga_check_code("codigoObra", good[i], &err), HYDRO_OK, "%s", good[i]);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		cr_assert_eq(dga_check_code(bad[i], &err), HYDRO_E_INVALID, "%s", bad[i]);
+		cr_assert_eq(dga_check_code("codigoObra", bad[i], &err), HYDRO_E_INVALID, "%s", bad[i]);
 		cr_assert_not_null(strstr(err.text, "codigoObra"));
 	}
-	cr_assert_eq(dga_check_code(NULL, &err), HYDRO_E_INVALID);
+	cr_assert_eq(dga_check_code("codigoObra", NULL, &err), HYDRO_E_INVALID);
 }
 
 Test(dga_format, the_three_kinds_of_body)
@@ -167,7 +167,7 @@ Test(dga_format, bad_formats_are_refused_by_the_fields_name)
 	cr_assert(not_prepared(kit, &slot, "totalizador: there is no value"));
 	slot = slot_of("subterranea", "mayor");
 	slot.code = "OB-1-1";
-	cr_assert(not_prepared(kit, &slot, "codigoObra"));
+	cr_assert(not_prepared(kit, &slot, "code: 'OB-1-1'"));
 	slot = slot_of("pozo", "mayor");
 	cr_assert(not_prepared(kit, &slot, "kind: 'pozo'"));
 	slot = slot_of("subterranea", "enorme");

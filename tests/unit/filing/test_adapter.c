@@ -167,8 +167,10 @@ Test(adapter, a_works_options_are_checked_by_their_rows)
 	hydro_filing_slot slot = {.struct_size = sizeof slot, .fields = 3, .code = "OB-0101-7", .kind = "subterranea", .standard = "mayor", .due_ms = JULY, .values = {1, 2, 0}};
 	hydro_filing_payload payload;
 	cr_assert_eq(hd_adapter_prepare(a, &slot, &payload, &w.err), HYDRO_E_INVALID);
-	cr_assert_not_null(strstr(w.err.text, "dga: nivelFreaticoDelPozo: there is no value"), "%s", w.err.text);
+	cr_assert_not_null(strstr(w.err.text, "nivelFreaticoDelPozo: there is no value"), "%s", w.err.text);
+	cr_assert_eq(hd_adapter_needed(a, &slot), 7);
 	slot.work = hd_options_abi(options);
+	cr_assert_eq(hd_adapter_needed(a, &slot), 3, "a level that may be empty");
 	cr_assert_eq(hd_adapter_prepare(a, &slot, &payload, &w.err), HYDRO_OK, "%s", w.err.text);
 	hd_adapter_options_free(&options);
 	cr_assert_null(options);
@@ -356,6 +358,10 @@ Test(adapter, rows_of_a_longer_plugin_are_read_by_their_stride)
 	cr_assert_str_eq(hd_adapter_kind(a, "canal")->name, "canal");
 	cr_assert_null(hd_adapter_kind(a, "sea"));
 	cr_assert_str_eq(hd_adapter_standard(a, "two")->name, "two");
+	hydro_filing_slot work = {.struct_size = sizeof work, .kind = "canal", .standard = "two"};
+	cr_assert_eq(hd_adapter_needed(a, &work), 1);
+	work.kind = "sea";
+	cr_assert_eq(hd_adapter_needed(a, &work), 0);
 	cr_assert_eq(hd_adapter_info(a)->kind_stride, sizeof(hydro_filing_kind));
 	cr_assert_eq(hd_adapter_valid_from_ms(a), INT64_C(1709182800000)); /* midnight at UTC-5 */
 	cr_assert_str_eq(hd_adapter_version(a), "");
