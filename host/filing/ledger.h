@@ -51,6 +51,7 @@ bool hd_slot_state_is_final(uint32_t state);
 #define HD_SLOT_CHECKED 4u   /* GET showed the same values */
 #define HD_SLOT_FLAGGED 8u   /* odd values (flags of quality), filed as read */
 #define HD_SLOT_FOREIGN 16u  /* its receipt came with a duplicate answer: filed before, by us unknowingly or by another */
+#define HD_SLOT_WAS_UNKNOWN 32u /* set by the ledger: it was UNKNOWN once, so that its payload may never be made anew */
 
 /* Work modes. */
 #define HD_MODE_OFF 0u
@@ -149,12 +150,19 @@ struct hd_slot {
 struct hd_ledger_config {
 	const char *path;         /* filing.db */
 	const char *mark_path;    /* outside the data folder: how far the ledger had come, to know a restored one; NULL = none (tests) */
-	const struct hd_key *key; /* seals secrets; copied */
+	const struct hd_key *key; /* seals secrets, keys the anchors; copied */
+	const char *machine;      /* NULL = /etc/machine-id */
+	int32_t utc_offset_s;     /* of local days (counts, anchors), set by the first opening; 0 = -14400 */
 	bool unsafe_no_sync;      /* benches of CPU only */
 };
 
-/* Opens, migrates. *ret_restored: the ledger is older than its mark, or another machine's: the caller must put filing on hold.
- * HYDRO_E_CONFIG for a newer ledger, HYDRO_E_KEY, HYDRO_E_CORRUPT, HYDRO_E_IO. [control] */
+/*
+ * Opens, migrates. *ret_restored: the ledger is older than its mark, or another machine's, or its mark is gone: filing must stand on hold. The
+ * ledger itself has then, in one transaction, written the setting "hold" ("restored", with why in "hold_why", "restored_from_ms" = last
+ * change it knows, "restored_to_ms" = now) and made UNKNOWN whatever might have been sent since (QUEUED, REFUSED, claims, HELD with
+ * attempts). It stays true at each opening while "hold" is "restored"; leaving hold is putting "" there.
+ * HYDRO_E_CONFIG for a newer ledger, HYDRO_E_KEY, HYDRO_E_CORRUPT, HYDRO_E_IO. [control]
+ */
 int hd_ledger_open(const struct hd_ledger_config *config, struct hd_ledger **ret, bool *ret_restored, struct hydro_error *err);
 void hd_ledger_close(struct hd_ledger **ledger);
 /* Runs fn in one transaction on the writing connection. HYDRO_E_FULL, HYDRO_E_IO when it could not be committed: nothing of it
@@ -224,6 +232,8 @@ struct hd_slot_filter {
 };
 /* In order of (work, due). [as hd_ledger_read] */
 int hd_ledger_slots(struct hd_ledger *ledger, const struct hd_slot_filter *filter, hd_slot_fn fn, void *arg, struct hydro_error *err);
+/* The text of an adapter's id in a slot; "" for none. */
+int hd_ledger_name(struct hd_ledger *ledger, uint32_t id, char ret[64], struct hydro_error *err);
 int hd_ledger_slot(struct hd_ledger *ledger, uint32_t work, int64_t due_ms, struct hd_slot *ret, struct hydro_error *err); /* HYDRO_E_NOTFOUND: nothing happened to it */
 /* The frozen payload with the adapter's name. HYDRO_E_NOTFOUND. */
 int hd_ledger_payload(struct hd_ledger *ledger, uint32_t work, int64_t due_ms, struct hd_buf *ret, char ret_adapter[64], struct hydro_error *err);
@@ -261,6 +271,7 @@ struct hd_day_count {
 	uint32_t states[HD_SLOT_STATE_COUNT];
 	uint32_t on_time, late, over_lag, checked;
 };
+/* By work (HD_LEDGER_ALL: each) and day, from_day <= day < to_day. */
 typedef int (*hd_day_fn)(void *arg, const struct hd_day_count *count, struct hydro_error *err);
 int hd_ledger_days(struct hd_ledger *ledger, uint32_t work, int64_t from_day, int64_t to_day, hd_day_fn fn, void *arg, struct hydro_error *err);
 /* Of all works together. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATEMENTS_MAX 96u
+#define STATEMENTS_MAX 192u
 #define BUSY_MS 10000
 
 struct hd_db {
