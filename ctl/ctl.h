@@ -126,6 +126,8 @@ int ctl_pipelines_show(struct ctl *ctl);
 int ctl_pipelines_put(struct ctl *ctl);
 int ctl_pipelines_dry_run(struct ctl *ctl);
 int ctl_pipelines_reprocess(struct ctl *ctl);
+/* pipelines_edit.c: adds `"key":"text"` to an object being written. */
+void ctl_add_text(struct hd_buf *body, const char *key, const char *text, size_t len);
 int ctl_pipelines_new(struct ctl *ctl);
 int ctl_pipelines_repl(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);

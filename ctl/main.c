@@ -52,8 +52,10 @@ const struct ctl_command ctl_commands[] = {
 	 ctl_pipelines_put},
 	{"pipelines dry-run", "NAME POINT [FILE]", "a point's past through the script in FILE (the live one): what would differ; changes nothing",
 	 "--from TIME\tRFC 3339 (24 h ago)\n--to TIME\tRFC 3339, exclusive (now)", ctl_pipelines_dry_run},
-	{"pipelines reprocess", "NAME POINT", "run a point's past again through the live script; what differs becomes a revision",
-	 "--from TIME\tRFC 3339\n--to TIME\tRFC 3339, exclusive", ctl_pipelines_reprocess},
+	{"pipelines reprocess", "NAME [POINT]", "run the past of a point, or of all, again through the live script; what differs becomes a revision",
+	 "--from TIME\tRFC 3339\n--to TIME\tRFC 3339, exclusive\n--no-wait\tof all points: begin it and leave; else Ctrl-C ends it\n"
+	 "--state\thow far it is\n--cancel\tend it; what was done stays",
+	 ctl_pipelines_reprocess},
 	{"pipelines repl", "POINT", "try Lua on a point's recent measurements: expressions, statements, steps; stores nothing",
 	 "--eval CODE\tthis alone, not a line at a time\n--limit N\tthe newest N (10)\n--from TIME\tRFC 3339 (as far back as it takes)\n--to TIME\tRFC 3339, exclusive (the newest)",
 	 ctl_pipelines_repl},

@@ -59,7 +59,7 @@ int ctl_pipelines_put(struct ctl *ctl)
 
 /* ---- the past ---- */
 
-static void add_text(struct hd_buf *body, const char *key, const char *text, size_t len)
+void ctl_add_text(struct hd_buf *body, const char *key, const char *text, size_t len)
 {
 	hd_buf_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", key);
 	hd_buf_add_json(body, text, len);
@@ -72,11 +72,11 @@ static int window_body(struct ctl *ctl, const char *point, const char *from, con
 	int code = ctl_point_id(ctl, point, &id);
 	hd_buf_add_char(ret, '{');
 	if (code == CTL_EXIT_OK)
-		add_text(ret, "point", hd_buf_text(&id), id.len);
+		ctl_add_text(ret, "point", hd_buf_text(&id), id.len);
 	if (from)
-		add_text(ret, "from", from, strlen(from));
+		ctl_add_text(ret, "from", from, strlen(from));
 	if (to)
-		add_text(ret, "to", to, strlen(to));
+		ctl_add_text(ret, "to", to, strlen(to));
 	hd_buf_done(&id);
 	return code;
 }
@@ -143,7 +143,7 @@ int ctl_pipelines_dry_run(struct ctl *ctl)
 	ctl_pipeline_path(name, "/dry-run", &path);
 	int code = file && !ctl_read_file(file, &source) ? CTL_EXIT_FAILED : window_body(ctl, point, from, to, &body);
 	if (file)
-		add_text(&body, "source", source.data ? source.data : "", source.len);
+		ctl_add_text(&body, "source", source.data ? source.data : "", source.len);
 	hd_buf_add_char(&body, '}');
 	if (code == CTL_EXIT_OK)
 		code = ctl_request(ctl, "POST", hd_buf_text(&path), "application/json", body.data, body.len, &answer);
@@ -155,32 +155,6 @@ int ctl_pipelines_dry_run(struct ctl *ctl)
 	hd_buf_done(&path);
 	hd_buf_done(&body);
 	hd_buf_done(&source);
-	return code;
-}
-
-int ctl_pipelines_reprocess(struct ctl *ctl)
-{
-	const char *from = ctl_option(ctl, "--from"), *to = ctl_option(ctl, "--to");
-	const char *name = ctl_positional(ctl), *point = ctl_positional(ctl);
-	struct hd_buf path = {0}, body = {0};
-	cJSON *answer = NULL;
-	if (!name || !point || !from || !to)
-		return ctl_usage("which pipeline, which point, and --from and --to of what?");
-	if (!ctl_no_more(ctl))
-		return CTL_EXIT_USAGE;
-	ctl_pipeline_path(name, "/reprocess", &path);
-	int code = window_body(ctl, point, from, to, &body);
-	hd_buf_add_char(&body, '}');
-	if (code == CTL_EXIT_OK)
-		code = ctl_request(ctl, "POST", hd_buf_text(&path), "application/json", body.data, body.len, &answer);
-	if (code == CTL_EXIT_OK && ctl->json)
-		ctl_print_json(answer);
-	else if (code == CTL_EXIT_OK)
-		(void)printf("%.0f readings run again: %.0f revisions, %.0f could not be processed\n", ctl_value(answer, "readings"),
-			     ctl_value(answer, "revisions"), ctl_value(answer, "unprocessed"));
-	cJSON_Delete(answer);
-	hd_buf_done(&path);
-	hd_buf_done(&body);
 	return code;
 }
 

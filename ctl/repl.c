@@ -33,25 +33,19 @@ struct repl {
 
 /* ---- what is sent, what is told ---- */
 
-static void add_text(struct hd_buf *body, const char *key, const char *text)
-{
-	hd_buf_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", key);
-	hd_buf_add_json(body, text, strlen(text));
-}
-
 static int send_code(struct repl *repl, const char *code, const char *prelude, cJSON **ret)
 {
 	struct hd_buf body = {0}, answer = {0};
 	long status = 0;
 	hd_buf_add_char(&body, '{');
-	add_text(&body, "point", hd_buf_text(&repl->point));
-	add_text(&body, "code", code);
+	ctl_add_text(&body, "point", hd_buf_text(&repl->point), strlen(hd_buf_text(&repl->point)));
+	ctl_add_text(&body, "code", code, strlen(code));
 	if (prelude && *prelude)
-		add_text(&body, "prelude", prelude);
+		ctl_add_text(&body, "prelude", prelude, strlen(prelude));
 	if (repl->from[0])
-		add_text(&body, "from", repl->from);
+		ctl_add_text(&body, "from", repl->from, strlen(repl->from));
 	if (repl->to[0])
-		add_text(&body, "to", repl->to);
+		ctl_add_text(&body, "to", repl->to, strlen(repl->to));
 	hd_buf_printf(&body, ",\"limit\":%s}", repl->limit);
 	int result = ctl_perform(repl->ctl, "POST", "/admin/v1/pipelines/eval", "application/json", body.data, body.len, &status, &answer);
 	cJSON *json = answer.len ? cJSON_ParseWithLength(answer.data, answer.len) : NULL;

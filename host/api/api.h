@@ -82,6 +82,10 @@ struct hd_api_deps {
 				struct hydro_error *err);
 	/* The readings of a window once more through the live script: what comes out differently is on disk as revisions. */
 	int (*pipeline_reprocess)(void *arg, const char *name, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err);
+	/* The same of all the pipeline's points, on a thread of its own: begun, looked at, ended. */
+	int (*reprocess_start)(void *arg, const char *name, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err);
+	int (*reprocess_state)(void *arg, const char *name, struct hd_buf *ret, struct hydro_error *err);
+	int (*reprocess_cancel)(void *arg, const char *name, struct hd_buf *ret, struct hydro_error *err);
 	/* A line of Lua or steps over a point's recent measurements. Stores nothing. */
 	int (*pipeline_eval)(void *arg, uint32_t point, const struct hd_scripts_eval *what, struct hd_buf *ret, struct hydro_error *err);
 	int (*config)(void *arg, struct hd_buf *ret, struct hydro_error *err);

@@ -108,6 +108,8 @@ HD_HANDLER(pipeline_put);
 HD_HANDLER(pipeline_reload);
 HD_HANDLER(pipeline_reprocess);
 HD_HANDLER(pipeline_eval);
+HD_HANDLER(reprocess_state);
+HD_HANDLER(reprocess_cancel);
 HD_HANDLER(pipeline_check);
 HD_HANDLER(pipeline_versions);
 HD_HANDLER(pipeline_rollback);

@@ -167,6 +167,14 @@ static int time_of(const cJSON *body, const char *name, int64_t preset, int64_t 
 	return !text || hd_time_parse(text, strlen(text), false, ret) ? HYDRO_OK : HYDRO_E_INVALID;
 }
 
+static int times_of(const cJSON *body, int64_t *ret_from_ms, int64_t *ret_to_ms, struct hydro_error *err)
+{
+	if (time_of(body, "to", hd_clock_wall_ms(), ret_to_ms) != HYDRO_OK || time_of(body, "from", *ret_to_ms - DAY_MS, ret_from_ms) != HYDRO_OK ||
+	    *ret_from_ms >= *ret_to_ms)
+		return hd_error_set(err, HYDRO_E_INVALID, "from, to: a window is wanted");
+	return HYDRO_OK;
+}
+
 /* Point and window of a body. */
 static int window_of(struct hd_api *api, const cJSON *body, uint32_t *ret_point, int64_t *ret_from_ms, int64_t *ret_to_ms, struct hydro_error *err)
 {
@@ -175,10 +183,7 @@ static int window_of(struct hd_api *api, const cJSON *body, uint32_t *ret_point,
 	*ret_point = text && hd_uuid_parse(text, &id) ? hd_points_find(api->deps.points, &id) : HD_POINT_NONE;
 	if (*ret_point == HD_POINT_NONE)
 		return hd_error_set(err, HYDRO_E_INVALID, "point: a point to run it on is wanted");
-	if (time_of(body, "to", hd_clock_wall_ms(), ret_to_ms) != HYDRO_OK || time_of(body, "from", *ret_to_ms - DAY_MS, ret_from_ms) != HYDRO_OK ||
-	    *ret_from_ms >= *ret_to_ms)
-		return hd_error_set(err, HYDRO_E_INVALID, "from, to: a window is wanted");
-	return HYDRO_OK;
+	return times_of(body, ret_from_ms, ret_to_ms, err);
 }
 
 HD_HANDLER(pipeline_dry_run)
@@ -205,9 +210,32 @@ HD_HANDLER(pipeline_reprocess)
 	int64_t from_ms, to_ms;
 	HD_NEED(api, pipeline_reprocess);
 	int rc = hd_body_parse(req, &hd_schema_reprocess, false, resp, &body, err);
+	if (rc == HYDRO_OK && !hd_body_text(body, "point")) {
+		HD_NEED(api, reprocess_start);
+		rc = times_of(body, &from_ms, &to_ms, err);
+		if (rc == HYDRO_OK)
+			rc = api->deps.reprocess_start(api->deps.arg, NAME(req), from_ms, to_ms, &resp->body, err);
+		if (rc == HYDRO_OK)
+			resp->status = 202;
+		return rc;
+	}
 	if (rc == HYDRO_OK)
 		rc = window_of(api, body, &point, &from_ms, &to_ms, err);
 	return rc == HYDRO_OK ? api->deps.pipeline_reprocess(api->deps.arg, NAME(req), point, from_ms, to_ms, &resp->body, err) : rc;
+}
+
+HD_HANDLER(reprocess_state)
+{
+	struct hd_api *api = HD_API(arg);
+	HD_NEED(api, reprocess_state);
+	return api->deps.reprocess_state(api->deps.arg, NAME(req), &resp->body, err);
+}
+
+HD_HANDLER(reprocess_cancel)
+{
+	struct hd_api *api = HD_API(arg);
+	HD_NEED(api, reprocess_cancel);
+	return api->deps.reprocess_cancel(api->deps.arg, NAME(req), &resp->body, err);
 }
 
 HD_HANDLER(pipeline_eval)

@@ -120,7 +120,7 @@ static const struct hd_schema_field evaluated_fields[] = {
 SCHEMA_OWN(schema_evaluated, "Evaluated", "What came of Lua run over measurements; nothing is stored.", evaluated_fields);
 
 static const struct hd_schema_field reprocess_fields[] = {
-	{"point", U, REQ, 0, 0, NULL, "the point; its pipeline is the one named"},
+	{"point", U, 0, 0, 0, NULL, "one point, whose pipeline is the one named: the answer comes when it is done; without it: all the pipeline's points, begun and to be looked at"},
 	{"from", W, REQ, 0, 0, NULL, "start of the window"},
 	{"to", W, REQ, 0, 0, NULL, "end of the window (exclusive)"},
 };
@@ -158,6 +158,18 @@ static const struct hd_schema_field reprocessed_fields[] = {
 	{"readings", I, REQ, 0, 0, NULL, "run again"},
 	{"unprocessed", I, REQ, 0, 0, NULL, "a step failed again: they stay as they were"},
 	{"revisions", I, REQ, 0, 0, NULL, "of them came out differently: their revisions are on disk"},
+	{"pipeline", T, 0, 0, 0, NULL, "of all points, as what follows: its name"},
+	{"generation", T, 0, 0, 0, NULL, "name@hash of the script they run through"},
+	{"state", T, 0, 0, 0, "running|done|cancelled|ended", "ended: the script changed meanwhile"},
+	{"from", W, 0, 0, 0, NULL, "start of the window"},
+	{"to", W, 0, 0, 0, NULL, "end of the window (exclusive)"},
+	{"points", I, 0, 0, 0, NULL, "points of the pipeline"},
+	{"points_done", I, 0, 0, 0, NULL, "of them so far"},
+	{"points_failed", I, 0, 0, 0, NULL, "of those, that could not be run again to the end"},
+	{"at", W, NUL, 0, 0, NULL, "how far the point under way is"},
+	{"started", W, 0, 0, 0, NULL, "when it began"},
+	{"ended", W, NUL, 0, 0, NULL, "when it was over"},
+	{"error", T, NUL, 0, 0, NULL, "the first point's that failed, or why it ended"},
 };
 SCHEMA_OWN(schema_reprocessed, "Reprocessed", "What came of a window run again.", reprocessed_fields);
 

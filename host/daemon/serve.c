@@ -87,6 +87,21 @@ static int pipeline_reprocess(void *arg, const char *name, uint32_t point, int64
 	return rc;
 }
 
+static int reprocess_start(void *arg, const char *name, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err)
+{
+	return hd_scripts_reprocess(daemon_of(arg)->scripts, name, from_ms, to_ms, ret, err);
+}
+
+static int reprocess_state(void *arg, const char *name, struct hd_buf *ret, struct hydro_error *err)
+{
+	return hd_scripts_reprocess_state(daemon_of(arg)->scripts, name, ret, err);
+}
+
+static int reprocess_cancel(void *arg, const char *name, struct hd_buf *ret, struct hydro_error *err)
+{
+	return hd_scripts_reprocess_cancel(daemon_of(arg)->scripts, name, ret, err);
+}
+
 static int pipeline_eval(void *arg, uint32_t point, const struct hd_scripts_eval *what, struct hd_buf *ret, struct hydro_error *err)
 {
 	return hd_scripts_eval(daemon_of(arg)->scripts, point, what, ret, err);
@@ -207,6 +222,9 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 	deps.pipeline_dry_run = pipeline_dry_run;
 	deps.pipeline_reprocess = pipeline_reprocess;
 	deps.pipeline_eval = pipeline_eval;
+	deps.reprocess_start = reprocess_start;
+	deps.reprocess_state = reprocess_state;
+	deps.reprocess_cancel = reprocess_cancel;
 	deps.pipeline_versions = pipeline_versions;
 	deps.pipeline_rollback = pipeline_rollback;
 	rc = hd_api_new(&deps, &a->api, err);

@@ -121,7 +121,7 @@ struct hd_worker {
 	pthread_t thread;
 	bool started;
 
-	pthread_mutex_t lock; /* guards: jobs … closed, free_batches, stale_points */
+	pthread_mutex_t lock; /* guards: jobs … closed, free_batches … free_least, stale_points */
 	pthread_cond_t work;   /* there is a job, a batch came back or was synced */
 	pthread_cond_t room;
 	struct hd_job *jobs;
@@ -129,13 +129,16 @@ struct hd_worker {
 	bool closed;
 	bool idle;
 	struct hd_outgoing *free_batches;
+	uint32_t free_count;
+	uint32_t free_least; /* of free_count since the last look */
 	uint32_t *stale_points; /* whose configuration changed */
 	uint32_t stale_count, stale_capacity;
 
 	struct hd_outgoing *out; /* being filled */
 	uint64_t seq;            /* of `out` */
 	_Atomic uint64_t synced_seq;
-	uint32_t batches;        /* made so far */
+	uint32_t batches;        /* there are */
+	int64_t trim_ns;         /* when surplus batches are looked for next */
 	_Atomic bool stopping;
 	_Atomic uint32_t stale; /* stale_count is not 0 */
 

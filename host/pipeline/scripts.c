@@ -95,7 +95,9 @@ int hd_scripts_open(const struct hd_scripts_config *config, struct hd_scripts **
 	s->wake_fd = s->watch_fd = -1;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_mutex_init(&s->changed_lock, NULL);
-	int rc = set_dirs(s, err);
+	int rc = hd_scripts_job_new(s, err);
+	if (rc == HYDRO_OK)
+		rc = set_dirs(s, err);
 	if (rc == HYDRO_OK)
 		rc = hd_watchdog_new(&s->watchdog, err);
 	if (rc == HYDRO_OK && (rc = hd_shapes_new(config->names, &s->shapes)) != HYDRO_OK)
@@ -138,8 +140,10 @@ int hd_scripts_start(struct hd_scripts *s, struct hd_pipeline *pipeline, struct 
 
 void hd_scripts_stop(struct hd_scripts *s)
 {
-	if (s)
-		hd_scripts_follow_stop(s);
+	if (!s)
+		return;
+	hd_scripts_job_stop(s);
+	hd_scripts_follow_stop(s);
 }
 
 void hd_scripts_close(struct hd_scripts **scripts)
@@ -147,6 +151,7 @@ void hd_scripts_close(struct hd_scripts **scripts)
 	struct hd_scripts *s = HD_STEAL(*scripts);
 	if (!s)
 		return;
+	hd_scripts_job_free(s);
 	hd_scripts_follow_stop(s);
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		hd_lua_free(&s->workers[i]);

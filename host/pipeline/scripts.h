@@ -128,6 +128,19 @@ int hd_scripts_with_spec(struct hd_scripts *scripts, const char *name, const cha
 int hd_scripts_replay(struct hd_scripts *scripts, const char *name, const char *text, size_t len, uint32_t point, int64_t from_ms, int64_t to_ms,
 		      struct hd_buf *ret_json, struct hydro_error *err);
 
+/*
+ * The readings of from_ms <= ts < to_ms of all the pipeline's points once more through the live script, as hd_pipeline_reprocess
+ * does for one: slice by slice on a thread of its own, which leaves the workers as much time as it takes. Answers at once:
+ * {"pipeline","generation","state":"running"|"done"|"cancelled"|"ended","from","to","points","points_done","points_failed",
+ * "readings","revisions","unprocessed","at","started","ended","error"}; "error" is the first point's that failed. A change of
+ * the script while it lasts ends it. HYDRO_E_CONFLICT while one runs, HYDRO_E_NOTFOUND, HYDRO_E_UNSUPPORTED. [control, http]
+ */
+int hd_scripts_reprocess(struct hd_scripts *scripts, const char *name, int64_t from_ms, int64_t to_ms, struct hd_buf *ret_json, struct hydro_error *err);
+/* How the last one is, if it is of that pipeline; HYDRO_E_NOTFOUND. [control, http] */
+int hd_scripts_reprocess_state(struct hd_scripts *scripts, const char *name, struct hd_buf *ret_json, struct hydro_error *err);
+/* Ends it after the slice under way; what was done stays. Answers at once. HYDRO_E_NOTFOUND. [control, http] */
+int hd_scripts_reprocess_cancel(struct hd_scripts *scripts, const char *name, struct hd_buf *ret_json, struct hydro_error *err);
+
 #define HD_SCRIPTS_EVAL_READINGS_MAX 500u
 
 struct hd_scripts_eval {

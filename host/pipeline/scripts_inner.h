@@ -26,6 +26,8 @@ struct hd_scripts_entry {
 	char file_hash[HD_SCRIPT_HASH_TEXT]; /* of the text last tried from the folder, so that a wrong one is told once */
 };
 
+struct hd_scripts_job;
+
 struct hd_scripts {
 	struct hd_scripts_config config;
 	char dir[HD_SCRIPTS_PATH_BYTES], lib_dir[HD_SCRIPTS_PATH_BYTES], state_dir[HD_SCRIPTS_PATH_BYTES];
@@ -40,6 +42,7 @@ struct hd_scripts {
 	struct hd_lua *builder; /* has all live scripts: builds plans */
 	struct hd_lua *tester;  /* runs selftests; their steps run in `builder` */
 	struct hd_spec spec;
+	struct hd_scripts_job *job; /* a past window run again */
 
 	pthread_t thread; /* follows files and points */
 	bool started;
@@ -104,6 +107,12 @@ int hd_scripts_version_keep(struct hd_scripts *s, const struct hd_script *script
 int hd_scripts_version_read(struct hd_scripts *s, const char *name, uint32_t version, struct hd_buf *ret_text, struct hydro_error *err);
 uint32_t hd_scripts_version_newest(struct hd_scripts *s, const char *name);
 int hd_scripts_versions_json(struct hd_scripts *s, const char *name, struct hd_buf *ret_json, struct hydro_error *err);
+
+/* scripts_reprocess.c */
+int hd_scripts_job_new(struct hd_scripts *s, struct hydro_error *err);
+/* Ends what is under way. */
+void hd_scripts_job_stop(struct hd_scripts *s);
+void hd_scripts_job_free(struct hd_scripts *s);
 
 /* scripts_watch.c */
 int hd_scripts_follow_start(struct hd_scripts *s, struct hydro_error *err);

@@ -11,6 +11,7 @@
 #define BATCHES_MAX 64u /* of one worker, under way and free */
 #define VALUE_BYTES_PER_SAMPLE 192u
 #define IDLE_MS 100
+#define TRIM_NS (10 * HD_NS_PER_S) /* batches that were free all that time are given up, but for two */
 #define WAIT_MS 10 /* for the journal, before asking again */
 
 static void wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ms)
@@ -37,8 +38,20 @@ static void recycle(struct hd_batch *batch)
 	(void)pthread_mutex_lock(&w->lock);
 	out->next = w->free_batches;
 	w->free_batches = out;
+	w->free_count++;
 	(void)pthread_cond_signal(&w->work);
 	(void)pthread_mutex_unlock(&w->lock);
+}
+
+static void free_outgoing(struct hd_outgoing *out)
+{
+	while (out) {
+		struct hd_outgoing *next = out->next;
+		hd_batch_free(&out->batch);
+		free(out->acks);
+		free(out);
+		out = next;
+	}
 }
 
 static struct hd_outgoing *make_outgoing(struct hd_worker *w)
@@ -59,6 +72,38 @@ static struct hd_outgoing *make_outgoing(struct hd_worker *w)
 	return out;
 }
 
+/* With the lock held. */
+static struct hd_outgoing *take_free(struct hd_worker *w)
+{
+	struct hd_outgoing *out = w->free_batches;
+	if (out) {
+		w->free_batches = out->next;
+		w->free_count--;
+		w->free_least = HD_MIN(w->free_least, w->free_count);
+	}
+	return out;
+}
+
+/* A burst makes batches by the dozen; they are not kept for the next one. */
+static void trim_batches(struct hd_worker *w)
+{
+	int64_t now = hd_clock_real_ns();
+	if (now < w->trim_ns)
+		return;
+	w->trim_ns = now + TRIM_NS;
+	struct hd_outgoing *surplus = NULL;
+	(void)pthread_mutex_lock(&w->lock);
+	for (uint32_t n = w->free_least; n > 2; n--) {
+		struct hd_outgoing *out = take_free(w);
+		out->next = surplus;
+		surplus = out;
+		w->batches--;
+	}
+	w->free_least = w->free_count;
+	(void)pthread_mutex_unlock(&w->lock);
+	free_outgoing(surplus);
+}
+
 /* The next empty batch; waits for one to come back when all are under way. */
 static int next_batch(struct hd_worker *w, struct hydro_error *err)
 {
@@ -66,9 +111,7 @@ static int next_batch(struct hd_worker *w, struct hydro_error *err)
 		(void)pthread_mutex_lock(&w->lock);
 		if (!w->free_batches && w->batches >= BATCHES_MAX && !atomic_load(&w->stopping))
 			wait_ms(&w->work, &w->lock, WAIT_MS);
-		struct hd_outgoing *out = w->free_batches;
-		if (out)
-			w->free_batches = out->next;
+		struct hd_outgoing *out = take_free(w);
 		(void)pthread_mutex_unlock(&w->lock);
 		if (!out && w->batches < BATCHES_MAX) {
 			out = make_outgoing(w);
@@ -280,6 +323,7 @@ static int64_t idle_work(struct hd_worker *w)
 	if (!hd_worker_redo(w))
 		return WAIT_MS;
 	hd_worker_checkpoint(w, false);
+	trim_batches(w);
 	return w->out && w->out->ack_count ? 0 : IDLE_MS;
 }
 
@@ -327,17 +371,6 @@ int hd_worker_start(struct hd_worker *w, struct hydro_error *err)
 	int rc = hd_thread_start(&w->thread, HD_ROLE_WORKER, name, worker_main, w, err);
 	w->started = rc == HYDRO_OK;
 	return rc;
-}
-
-static void free_outgoing(struct hd_outgoing *out)
-{
-	while (out) {
-		struct hd_outgoing *next = out->next;
-		hd_batch_free(&out->batch);
-		free(out->acks);
-		free(out);
-		out = next;
-	}
 }
 
 void hd_worker_done(struct hd_worker *w)

@@ -196,6 +196,30 @@ def test_a_window_run_again_after_a_fix_gives_revisions():
     assert status == 409, answer
 
 
+def test_the_past_of_all_points_is_run_again_in_slices():
+    path, span = "/admin/v1/pipelines/bench/reprocess", {"from": rfc3339(0), "to": rfc3339(READINGS * ROUNDS)}
+    assert put(script(0.5, litres=10))[0] == 200
+    assert request("GET", path)[0] == 404
+    status, job, _ = request("POST", path, json.dumps(span), "application/json")
+    assert status == 202 and job["state"] == "running" and job["points"] == POINTS, job
+    done = wait_until(lambda: (lambda now: now if now["state"] != "running" else None)(request("GET", path)[1]), 60, "all points are run again")
+    assert done["state"] == "done" and done["points_done"] == POINTS and done["points_failed"] == 0 and done["readings"] == POINTS * READINGS * ROUNDS, done
+    assert done["revisions"] >= (POINTS - 1) * (READINGS * ROUNDS - 1), done
+    rows = state["daemon"].history(state["points"][6], START, START + READINGS * ROUNDS * 60000)
+    assert len(rows) == READINGS * ROUNDS and all(row["rev"] == 1 for row in rows[1:]), rows[:2]
+    assert "out_of_range" in [flag["flag"] for flag in rows[-1]["flags"]], rows[-1]
+    text = ctl("pipelines", "reprocess", "bench", "--from", span["from"], "--to", span["to"])
+    assert f"done, {POINTS} of {POINTS} points, {POINTS * READINGS * ROUNDS} readings run again, 0 revisions" in text, text
+    assert "running" in ctl("pipelines", "reprocess", "bench", "--from", span["from"], "--to", span["to"], "--no-wait")
+    ctl("pipelines", "reprocess", "bench", "--cancel")
+    wait_until(lambda: request("GET", path)[1]["state"] in ("cancelled", "done"), 30, "it has ended")
+    assert json.loads(ctl("--json", "pipelines", "reprocess", "bench", "--state"))["pipeline"] == "bench"
+    assert put(script(50, litres=10))[0] == 200
+    assert "done, " in ctl("pipelines", "reprocess", "bench", "--from", span["from"], "--to", span["to"])
+    assert request("POST", "/admin/v1/pipelines/none/reprocess", json.dumps(span), "application/json")[0] == 404
+    ctl("pipelines", "reprocess", "bench", code=2)
+
+
 def test_lua_is_tried_on_recent_readings_a_line_at_a_time():
     point, history = "P9", f"/api/v1/analytics/points/{state['points'][9]}/history?from={START}&to={START + READINGS * ROUNDS * 60000}&limit=10000&revisions=true"
     before = state["daemon"].http.get(history)

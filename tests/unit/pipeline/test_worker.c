@@ -287,3 +287,39 @@ Test(worker, listeners_hear_each_synced_batch_until_they_leave)
 	cr_assert_eq(count, 1u);
 	rig_close(&rig);
 }
+
+struct batches {
+	uint32_t count;
+	bool trim;
+};
+
+static void look_at_batches(void *arg, struct hd_worker *w)
+{
+	struct batches *batches = arg;
+	batches->count = w->batches;
+	if (batches->trim)
+		w->trim_ns = 0; /* it is time to look */
+}
+
+Test(worker, batches_of_a_burst_are_given_up_when_nothing_needs_them)
+{
+	struct rig rig;
+	struct batches batches = {0};
+	rig_open(&rig, 1, "", NULL);
+	rig.hold_back = true;
+	for (int i = 1; i <= 20; i++) {
+		cr_assert_eq(rig_feed1(&rig, 0, RIG_T0 + i * RIG_HOUR, HD_METRIC_FLOW, i), HYDRO_OK);
+		rig_settle(&rig, 0);
+	}
+	rig_on_worker(&rig, 0, look_at_batches, &batches);
+	cr_assert_geq(batches.count, 20);
+	rig_sync(&rig);
+	batches.trim = true;
+	while (batches.count > 3)
+		rig_on_worker(&rig, 0, look_at_batches, &batches);
+	for (int i = 21; i <= 25; i++)
+		cr_assert_eq(rig_feed1(&rig, 0, RIG_T0 + i * RIG_HOUR, HD_METRIC_FLOW, i), HYDRO_OK);
+	rig_settle(&rig, 0);
+	cr_assert_eq(rig_count(&rig, 0, RIG_T0 + 25 * RIG_HOUR), 1);
+	rig_close(&rig);
+}
