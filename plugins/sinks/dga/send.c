@@ -64,9 +64,21 @@ static int32_t check_send(const hydro_filing_send *send, struct hydro_error *err
 	return dga_check_code("codigoObra", send->code, err);
 }
 
-static int32_t check_filing(const hydro_filing_send *send, struct hydro_error *err)
+/* What was frozen under one version of the manual is not sent by the rules of another. */
+static int32_t check_payload(const hydro_filing_send *send, struct hydro_error *err)
 {
 	struct dga_values values;
+	const struct dga_field *field = dga_manual.kinds[dga_kind_index(send->kind)].fields;
+	if (!send->payload || !dga_read_values(send->payload, send->payload_len, &values))
+		return hydro_fail(err, HYDRO_E_INVALID, "the payload is not one that was prepared here");
+	for (uint32_t i = 0; i < DGA_FIELDS_MAX && field[i].name; i++)
+		if (!dga_find(&values, field[i].name))
+			return hydro_fail(err, HYDRO_E_INVALID, "the payload has no %s: it was prepared for another kind or under another version of the manual", field[i].name);
+	return HYDRO_OK;
+}
+
+static int32_t check_filing(const hydro_filing_send *send, struct hydro_error *err)
+{
 	int32_t rc = check_send(send, err);
 	if (rc == HYDRO_OK)
 		rc = dga_check_rut("rutEmpresa", send->centre, err);
@@ -76,9 +88,7 @@ static int32_t check_filing(const hydro_filing_send *send, struct hydro_error *e
 		return rc;
 	if (!send->secret || !*send->secret)
 		return hydro_fail(err, HYDRO_E_INVALID, "password: the informant has none");
-	if (!send->payload || !dga_read_values(send->payload, send->payload_len, &values))
-		return hydro_fail(err, HYDRO_E_INVALID, "the payload is not one that was prepared here");
-	return HYDRO_OK;
+	return check_payload(send, err);
 }
 
 int32_t dga_request(void *instance, const hydro_filing_send *send, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)

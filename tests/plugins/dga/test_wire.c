@@ -32,15 +32,15 @@ Test(dga_wire, a_post_is_as_the_manual_says)
 Test(dga_wire, each_kind_has_its_path_and_object)
 {
 	static const struct {
-		const char *kind, *path, *object;
-	} kinds[] = {{"subterranea", "/subterraneas", "},\"medicionSubterranea\":{"},
-		     {"flujometro", "/superficiales/flujometro", "},\"medicionSuperficialFlujometro\":{"},
-		     {"canal", "/superficiales", "},\"medicionSuperficial\":{"}};
+		const char *kind, *path, *object, *payload;
+	} kinds[] = {{"subterranea", "/subterraneas", "},\"medicionSubterranea\":{", PAYLOAD},
+		     {"flujometro", "/superficiales/flujometro", "},\"medicionSuperficialFlujometro\":{", PAYLOAD},
+		     {"canal", "/superficiales", "},\"medicionSuperficial\":{", CHANNEL_PAYLOAD}};
 	hydro_testkit *kit = dga_kit("{\"base_url\":\"http://127.0.0.1:9/x/\"}");
 	struct hydro_error err = {.struct_size = sizeof err};
 	for (size_t i = 0; i < 3; i++) {
 		char url[128];
-		hydro_filing_send send = send_of(kinds[i].kind, CHANNEL_PAYLOAD);
+		hydro_filing_send send = send_of(kinds[i].kind, kinds[i].payload);
 		const hydro_http_request *request = posted(kit, &send);
 		(void)snprintf(url, sizeof url, "http://127.0.0.1:9/x%s", kinds[i].path);
 		cr_assert_str_eq(request->url, url);
@@ -122,6 +122,8 @@ Test(dga_wire, what_cannot_be_right_is_not_sent)
 	send = good;
 	send.payload_len--;
 	cr_assert(not_sent(kit, &send, "payload"));
+	send = send_of("subterranea", CHANNEL_PAYLOAD);
+	cr_assert(not_sent(kit, &send, "the payload has no nivelFreaticoDelPozo: it was prepared for another kind"));
 	hydro_testkit_close(&kit);
 }
 
