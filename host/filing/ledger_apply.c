@@ -71,6 +71,9 @@ static int check_change(struct hd_tx *tx, const struct hd_slot_change *change, s
 	if (change->payload && (!change->adapter || change->payload_len == 0))
 		return invalid(change, "a payload needs its bytes and its adapter", err);
 	int rc = change->work ? hd_tx_has_chain(tx, change->work, &chain, err) : HYDRO_OK;
+	for (uint32_t i = 0; change->values && i < HYDRO_FIELDS; i++)
+		if (isinf(change->values[i]))
+			return invalid(change, "a value is not a finite number", err);
 	return rc == HYDRO_OK && !chain ? invalid(change, "there is no such work", err) : rc;
 }
 
@@ -99,63 +102,74 @@ static int check_payload(const struct row *row, const struct hd_slot_change *cha
 
 /* ---- the audit row ---------------------------------------------------------------------------------------------------- */
 
-static void member(struct hd_buf *out, const char *name)
+void hd_slot_values_json(struct hd_buf *out, int64_t measured_ms, const double *values)
 {
-	(void)hd_buf_printf(out, "%s\"%s\":", out->len > 1 ? "," : "", name);
-}
-
-static void text_member(struct hd_buf *out, const char *name, const char *text)
-{
-	member(out, name);
-	(void)hd_buf_add_json(out, text, strlen(text));
-}
-
-static void frozen_members(struct hd_buf *out, const struct hd_slot_change *change)
-{
-	if (change->adapter)
-		text_member(out, "adapter", change->adapter);
-	member(out, "measured_ms");
-	(void)hd_buf_printf(out, "%lld", (long long)change->measured_ms);
-	if (!change->values)
-		return;
-	member(out, "values");
-	for (uint32_t i = 0; i < HYDRO_FIELDS; i++) {
-		(void)hd_buf_add_char(out, i ? ',' : '[');
-		(void)hd_buf_add_number(out, change->values[i]);
+	(void)hd_buf_printf(out, "\"measured_ms\":%lld", (long long)measured_ms);
+	for (uint32_t i = 0; values && i < HYDRO_FIELDS; i++) {
+		(void)hd_buf_add_text(out, i ? "," : ",\"values\":[");
+		(void)hd_buf_add_number(out, values[i]);
 	}
-	(void)hd_buf_add_char(out, ']');
+	if (values)
+		(void)hd_buf_add_char(out, ']');
 }
 
-/* What the row of the slot takes on is in its audit row too, so that the chain proves it. */
+static bool says_something(const struct hd_slot_change *change)
+{
+	return change->receipt || change->add_marks || change->cause || change->adapter || change->payload || change->measured_ms;
+}
+
+static void slot_members(struct hd_buf *out, const struct hd_slot_change *change)
+{
+	size_t from = out->len;
+	if (change->receipt) {
+		(void)hd_buf_add_text(out, ",\"receipt\":");
+		(void)hd_buf_add_json(out, change->receipt, strlen(change->receipt));
+	}
+	if (change->add_marks)
+		(void)hd_buf_printf(out, ",\"marks\":%u", change->add_marks);
+	if (change->cause) {
+		(void)hd_buf_add_text(out, ",\"cause\":");
+		(void)hd_buf_add_json(out, change->cause, strlen(change->cause));
+	}
+	if (change->adapter) {
+		(void)hd_buf_add_text(out, ",\"adapter\":");
+		(void)hd_buf_add_json(out, change->adapter, strlen(change->adapter));
+	}
+	if (change->payload || change->measured_ms) {
+		(void)hd_buf_add_char(out, ',');
+		hd_slot_values_json(out, change->measured_ms, change->values);
+	}
+	if (!out->failed)
+		out->data[from] = '{';
+	(void)hd_buf_add_char(out, '}');
+}
+
+/* What the row of the slot takes on is in its audit row too ("slot"), so that the chain proves it; then what the caller adds. */
 static const char *detail_of(struct hd_tx *tx, const struct hd_slot_change *change, const struct row *row, bool claim, struct hydro_error *err)
 {
 	struct hd_buf *out = &tx->scratch;
+	/* A joint claim's second row tells the rest. */
+	bool all = !claim || change->to != HD_SLOT_SENDING, slot = all && says_something(change), more = all && change->detail && change->detail_len > 2;
 	hd_buf_clear(out);
-	(void)hd_buf_add_char(out, '{');
-	if (claim) {
-		(void)hd_buf_printf(out, "\"epoch\":%u,\"owner\":%u", row->slot.epoch, row->slot.owner);
-	} else {
-		if (change->receipt)
-			text_member(out, "receipt", change->receipt);
-		if (change->cause)
-			text_member(out, "cause", change->cause);
-		if (change->payload || change->measured_ms)
-			frozen_members(out, change);
+	if (claim)
+		(void)hd_buf_printf(out, "{\"claim\":{\"epoch\":%u,\"owner\":%u}", row->slot.epoch, row->slot.owner);
+	else
+		(void)hd_buf_add_char(out, '{');
+	if (slot) {
+		(void)hd_buf_add_text(out, claim ? ",\"slot\":" : "\"slot\":");
+		slot_members(out, change);
 	}
-	if (change->add_marks && !(claim && change->to == HD_SLOT_SENDING)) {
-		member(out, "marks");
-		(void)hd_buf_printf(out, "%u", change->add_marks);
-	}
-	if (change->detail && change->detail_len > 2 && !(claim && change->to == HD_SLOT_SENDING)) {
-		if (out->len > 1)
-			(void)hd_buf_add_char(out, ',');
+	if (more) {
+		(void)hd_buf_add_text(out, claim || slot ? "," : "");
 		(void)hd_buf_add(out, change->detail + 1, change->detail_len - 1);
 	} else {
 		(void)hd_buf_add_char(out, '}');
 	}
 	const char *text = hd_buf_text(out);
-	if (!text)
+	if (!text || out->failed) {
 		(void)hd_error_set(err, HYDRO_E_NOMEM, "no memory for an audit row");
+		return NULL;
+	}
 	return text;
 }
 
@@ -194,8 +208,8 @@ static int freeze(struct hd_tx *tx, struct hd_slot *slot, const struct hd_slot_c
 {
 	if (change->measured_ms)
 		slot->measured_ms = change->measured_ms;
-	if (change->values)
-		memcpy(slot->values, change->values, sizeof slot->values);
+	for (uint32_t i = 0; change->values && i < HYDRO_FIELDS; i++)
+		slot->values[i] = change->values[i];
 	if (change->payload)
 		slot->queued_ms = change->at_ms;
 	return change->adapter ? hd_tx_name(tx, change->adapter, &slot->adapter, err) : HYDRO_OK;

@@ -56,21 +56,30 @@ struct hd_tx_day {
 	int64_t day;
 	int32_t states[HD_SLOT_STATE_COUNT], on_time, late, over_lag, checked;
 };
-/* Numbers to indexes, open addressing. */
-struct hd_tx_index {
+/* Numbers to indexes + 1, open addressing; all zero is empty. */
+struct hd_index {
 	uint64_t *keys;
-	uint32_t *values; /* index + 1; 0 = free */
+	uint32_t *values; /* 0 = free */
 	uint32_t mask, count;
 };
+/* The value of a key, 0 for a new one, which the caller sets at once; NULL without memory. */
+uint32_t *hd_index_place(struct hd_index *index, uint64_t key);
+uint32_t hd_index_get(const struct hd_index *index, uint64_t key); /* 0: not there */
+void hd_index_done(struct hd_index *index);
+/* Room for one more of `size` bytes. */
+bool hd_rows_grow(void **rows, uint32_t count, uint32_t *cap, size_t size);
+
 struct hd_tx {
 	struct hd_ledger *ledger;
 	struct hd_db *db;
-	struct hd_tx_index head_index, day_index;
+	struct hd_index head_index, day_index;
 	struct hd_tx_head *heads;
 	struct hd_tx_day *days;
 	struct hd_buf scratch;
 	uint32_t head_count, head_cap, day_count, day_cap;
 	bool claims;      /* the mark file goes on with the commit */
+	bool anchors;     /* the same, and it was anchored up to: */
+	int64_t anchored_day;
 	bool revises;     /* the revision is raised by the commit */
 	int64_t slots_ms; /* time of the last slot change in it; 0 = none */
 	int64_t totals[HD_SLOT_STATE_COUNT];
@@ -117,6 +126,16 @@ struct hd_chain_walk {
 };
 int hd_chain_walk(struct hd_db *db, struct hd_chain_walk *walk, struct hydro_error *err);
 
+/* ---- ledger_anchor.c ---- */
+
+/* One head of an anchor, in order of works. */
+typedef int (*hd_anchor_fn)(void *arg, uint32_t work, uint64_t sequence, const uint8_t hash[HD_HASH_BYTES], struct hydro_error *err);
+/* HYDRO_E_CORRUPT for what is no list of heads. */
+int hd_anchor_heads(const uint8_t *data, size_t len, hd_anchor_fn fn, void *arg, struct hydro_error *err);
+/* Goes over all anchors in order and their heads; *ret_bad_day is the first whose hash does not follow from the one before and its
+ * content (INT64_MIN: none). */
+int hd_anchors_walk(struct hd_ledger *ledger, struct hd_db *db, hd_anchor_fn fn, void *arg, uint64_t *ret_count, int64_t *ret_bad_day, struct hydro_error *err);
+
 /* ---- ledger_states.c ---- */
 
 bool hd_slot_way_is_open(uint32_t from, uint32_t to);
@@ -124,6 +143,9 @@ bool hd_slot_way_is_open(uint32_t from, uint32_t to);
 /* ---- ledger_apply.c ---- */
 
 int hd_tx_apply(struct hd_tx *tx, struct hd_slot_change *change, struct hydro_error *err);
+/* As it stands at the end of "slot" in an audit row's detail. */
+void hd_slot_values_json(struct hd_buf *out, int64_t measured_ms, const double *values);
+
 /* ---- ledger_slots.c ---- */
 
 #define HD_SLOT_COLUMNS \

@@ -11,7 +11,7 @@
 
 /* ---- numbers to indexes ---------------------------------------------------------------------------------------------- */
 
-static uint32_t *find(const struct hd_tx_index *index, uint64_t key)
+static uint32_t *find(const struct hd_index *index, uint64_t key)
 {
 	uint32_t at = (uint32_t)hd_hash_u64(key) & index->mask;
 	while (index->values[at] && index->keys[at] != key)
@@ -20,10 +20,10 @@ static uint32_t *find(const struct hd_tx_index *index, uint64_t key)
 	return &index->values[at];
 }
 
-static bool grow(struct hd_tx_index *index)
+static bool grow(struct hd_index *index)
 {
 	uint32_t size = index->values ? (index->mask + 1) * 2 : 64;
-	struct hd_tx_index bigger = {.keys = calloc(size, sizeof *bigger.keys), .values = calloc(size, sizeof *bigger.values), .mask = size - 1, .count = index->count};
+	struct hd_index bigger = {.keys = calloc(size, sizeof *bigger.keys), .values = calloc(size, sizeof *bigger.values), .mask = size - 1, .count = index->count};
 	if (!bigger.keys || !bigger.values) {
 		free(bigger.keys);
 		free(bigger.values);
@@ -38,8 +38,7 @@ static bool grow(struct hd_tx_index *index)
 	return true;
 }
 
-/* The value of a key, 0 for a new one, which the caller sets; NULL without memory. */
-static uint32_t *place(struct hd_tx_index *index, uint64_t key)
+uint32_t *hd_index_place(struct hd_index *index, uint64_t key)
 {
 	if ((!index->values || index->count * 2 > index->mask) && !grow(index))
 		return NULL;
@@ -48,7 +47,19 @@ static uint32_t *place(struct hd_tx_index *index, uint64_t key)
 	return value;
 }
 
-static bool grow_rows(void **rows, uint32_t count, uint32_t *cap, size_t size)
+uint32_t hd_index_get(const struct hd_index *index, uint64_t key)
+{
+	return index->values ? *find(index, key) : 0;
+}
+
+void hd_index_done(struct hd_index *index)
+{
+	free(index->keys);
+	free(index->values);
+	*index = (struct hd_index){0};
+}
+
+bool hd_rows_grow(void **rows, uint32_t count, uint32_t *cap, size_t size)
 {
 	if (count < *cap)
 		return true;
@@ -155,8 +166,8 @@ static int load_head(struct hd_tx *tx, struct hd_tx_head *head, struct hydro_err
 /* *ret is valid until the next call. */
 static int head_of(struct hd_tx *tx, uint32_t work, struct hd_tx_head **ret, struct hydro_error *err)
 {
-	uint32_t *at = place(&tx->head_index, work);
-	if (!at || !grow_rows((void **)&tx->heads, tx->head_count, &tx->head_cap, sizeof *tx->heads))
+	uint32_t *at = hd_index_place(&tx->head_index, work);
+	if (!at || !hd_rows_grow((void **)&tx->heads, tx->head_count, &tx->head_cap, sizeof *tx->heads))
 		return no_memory(err);
 	if (*at == 0) {
 		struct hd_tx_head head = {.work = work};
@@ -258,8 +269,8 @@ static bool counts_as_filed(uint32_t state)
 int hd_tx_count(struct hd_tx *tx, uint32_t work, int64_t due_ms, uint32_t state, uint32_t marks, int sign, struct hydro_error *err)
 {
 	int64_t day = hd_calendar_day(tx->ledger->utc_offset_s, due_ms);
-	uint32_t *at = place(&tx->day_index, (uint64_t)work << 32 | (uint32_t)day);
-	if (!at || !grow_rows((void **)&tx->days, tx->day_count, &tx->day_cap, sizeof *tx->days))
+	uint32_t *at = hd_index_place(&tx->day_index, (uint64_t)work << 32 | (uint32_t)day);
+	if (!at || !hd_rows_grow((void **)&tx->days, tx->day_count, &tx->day_cap, sizeof *tx->days))
 		return no_memory(err);
 	if (*at == 0) {
 		tx->days[tx->day_count] = (struct hd_tx_day){.work = work, .day = day};
@@ -335,12 +346,13 @@ static int flush(struct hd_tx *tx, struct hd_mark *mark, struct hydro_error *err
 		rc = write_counts(tx, err);
 	if (rc == HYDRO_OK && tx->slots_ms != 0)
 		rc = hd_ledger_meta_put(tx->db, "slots_ms", tx->slots_ms, err);
-	if (rc != HYDRO_OK || !tx->claims)
+	if (rc != HYDRO_OK || !(tx->claims || tx->anchors))
 		return rc;
 	rc = hd_ledger_meta_get(tx->db, "counter", &counter, err);
 	if (rc == HYDRO_OK)
 		rc = hd_ledger_meta_put(tx->db, "counter", counter + 1, err);
 	*mark = tx->ledger->mark.last;
+	mark->anchored_day = tx->anchors ? tx->anchored_day : mark->anchored_day;
 	mark->counter = (uint64_t)counter + 1;
 	mark->at_ms = now_ms;
 	return rc;
@@ -348,10 +360,8 @@ static int flush(struct hd_tx *tx, struct hd_mark *mark, struct hydro_error *err
 
 static void drop(struct hd_tx *tx)
 {
-	free(tx->head_index.keys);
-	free(tx->head_index.values);
-	free(tx->day_index.keys);
-	free(tx->day_index.values);
+	hd_index_done(&tx->head_index);
+	hd_index_done(&tx->day_index);
 	free(tx->heads);
 	free(tx->days);
 	hd_buf_done(&tx->scratch);
@@ -373,7 +383,7 @@ int hd_tx_end(struct hd_tx *tx, int rc, struct hydro_error *err)
 	else if (tx->revises)
 		atomic_fetch_add_explicit(&ledger->revision, 1, memory_order_release);
 	/* Committed first: a mark behind the ledger is no harm, one before it looks like a restored ledger. */
-	if (rc == HYDRO_OK && tx->claims && ledger->has_mark)
+	if (rc == HYDRO_OK && (tx->claims || tx->anchors) && ledger->has_mark)
 		rc = hd_mark_write(&ledger->mark, &mark, err);
 	(void)pthread_mutex_unlock(&ledger->write_lock);
 	drop(tx);

@@ -330,8 +330,9 @@ Test(ledger, the_audit_of_a_slot_tells_all_that_happened_to_it)
 	check.detail_len = strlen(check.detail);
 	cr_assert_eq(ledger_kit_apply(&kit, &check), HYDRO_OK);
 	cr_assert_eq(hd_ledger_audit(kit.ledger, 1, KIT_DUE, note, &trail, &kit.err), HYDRO_OK);
-	cr_assert_str_eq(trail.text, "due>queued {\"adapter\":\"dga_2025\",\"measured_ms\":1767239940000,\"values\":[15.31,425000,12.3]};queued>claimed {\"epoch\":1,\"owner\":1};"
-				     "claimed>sending {};sending>filed {\"receipt\":\"A\"};filed>filed {\"marks\":4,\"http\":200};");
+	cr_assert_str_eq(trail.text, "due>queued {\"slot\":{\"adapter\":\"dga_2025\",\"measured_ms\":1767239940000,\"values\":[15.31,425000,12.3]}};"
+				     "queued>claimed {\"claim\":{\"epoch\":1,\"owner\":1}};claimed>sending {};sending>filed {\"slot\":{\"receipt\":\"A\"}};"
+				     "filed>filed {\"slot\":{\"marks\":4},\"http\":200};");
 	trail = (struct trail){0};
 	cr_assert_eq(hd_ledger_audit(kit.ledger, 1, 0, note, &trail, &kit.err), HYDRO_OK);
 	cr_assert_eq(trail.count, 10, "the work's creation, and nine of its slots: %d", (int)trail.count);

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether what stands in the file is what was written: chains against their heads and anchors, slots against their chains. */
+#include "filing/ledger_inner.h"
+
+#include "base/hash.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOT_PREFIX "{\"slot\":{"
+
+/* What the chain says of a slot. */
+struct told {
+	uint32_t state, marks;
+	bool seen; /* among the slots */
+	uint64_t receipt, values; /* hashes of their JSON; 0 = none */
+};
+
+struct anchored {
+	uint32_t work;
+	uint64_t sequence;
+	uint8_t hash[HD_HASH_BYTES];
+};
+
+struct verification {
+	struct hd_ledger *ledger;
+	struct hd_ledger_verdict *verdict;
+	struct hd_index anchor_index; /* by work: the last head anchored */
+	struct anchored *anchors;
+	uint32_t anchor_count, anchor_cap;
+	uint32_t *works;
+	uint32_t work_count, work_cap;
+	/* of the work at hand */
+	uint32_t work;
+	const struct anchored *anchor;
+	bool anchor_met;
+	struct hd_index told_index;
+	struct told *told;
+	uint32_t told_count, told_cap;
+	struct hd_buf scratch;
+};
+
+static int no_memory(struct hydro_error *err)
+{
+	return hd_error_set(err, HYDRO_E_NOMEM, "no memory to verify the filing ledger");
+}
+
+/* The first fault is the one that is told. */
+static void HD_PRINTF(4, 5) fault(struct verification *v, uint32_t work, uint64_t sequence, const char *fmt, ...)
+{
+	struct hd_ledger_verdict *verdict = v->verdict;
+	va_list ap;
+	if (!verdict->good)
+		return;
+	verdict->good = false;
+	verdict->work = work;
+	verdict->sequence = sequence;
+	va_start(ap, fmt);
+	(void)vsnprintf(verdict->text, sizeof verdict->text, fmt, ap);
+	va_end(ap);
+}
+
+/* ---- what the chain says ---------------------------------------------------------------------------------------------- */
+
+/* Behind the JSON string that begins at text; NULL when it does not end. */
+static const char *string_end(const char *text)
+{
+	for (const char *p = text + 1; *text == '"' && *p; p++) {
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\' && *++p == '\0')
+			break;
+	}
+	return NULL;
+}
+
+/* Receipt and marks stand first in "slot", the values last. */
+static void take_detail(struct told *told, const char *detail)
+{
+	const char *at = detail, *end;
+	if (strncmp(at, SLOT_PREFIX, strlen(SLOT_PREFIX)) != 0) {
+		at = strstr(detail, ",\"slot\":{");
+		if (strncmp(detail, "{\"claim\":{", 10) != 0 || !at)
+			return;
+		at += strlen(",\"slot\":{");
+	} else {
+		at += strlen(SLOT_PREFIX);
+	}
+	if (strncmp(at, "\"receipt\":", 10) == 0 && (end = string_end(at + 10)) != NULL) {
+		told->receipt = hd_hash(at + 10, (size_t)(end - at - 10));
+		at = end + (*end == ',');
+	}
+	if (strncmp(at, "\"marks\":", 8) == 0)
+		told->marks |= (uint32_t)strtoul(at + 8, NULL, 10);
+	const char *values = strstr(at, "\"measured_ms\":");
+	end = values ? strchr(values, ']') : NULL;
+	if (end && strncmp(values + strcspn(values, ",}"), ",\"values\":[", 11) == 0)
+		told->values = hd_hash(values, (size_t)(end + 1 - values));
+}
+
+static int take_row(void *arg, const struct hd_audit_row *row, struct hydro_error *err)
+{
+	struct verification *v = arg;
+	v->verdict->rows++;
+	if (v->anchor && row->sequence == v->anchor->sequence) {
+		v->anchor_met = true;
+		if (memcmp(row->hash, v->anchor->hash, HD_HASH_BYTES) != 0)
+			fault(v, v->work, row->sequence, "the row's hash is not the one that was anchored");
+	}
+	if (row->due_ms == 0)
+		return HYDRO_OK;
+	uint32_t *at = hd_index_place(&v->told_index, (uint64_t)row->due_ms);
+	if (!at || !hd_rows_grow((void **)&v->told, v->told_count, &v->told_cap, sizeof *v->told))
+		return no_memory(err);
+	if (*at == 0) {
+		v->told[v->told_count] = (struct told){0};
+		*at = ++v->told_count;
+	}
+	struct told *told = &v->told[*at - 1];
+	told->state = row->to;
+	told->marks |= row->to == HD_SLOT_UNKNOWN ? HD_SLOT_WAS_UNKNOWN : 0;
+	take_detail(told, row->detail);
+	return HYDRO_OK;
+}
+
+/* ---- slots against it ------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_of(struct verification *v)
+{
+	return v->scratch.failed ? 0 : hd_hash(v->scratch.data, v->scratch.len);
+}
+
+static void check_slot(struct verification *v, const struct hd_slot *slot, const struct hd_slot_trail *trail)
+{
+	uint32_t at = hd_index_get(&v->told_index, (uint64_t)slot->due_ms);
+	if (at == 0) {
+		fault(v, v->work, trail->last, "slot %" PRId64 " has no audit", slot->due_ms);
+		return;
+	}
+	struct told *told = &v->told[at - 1];
+	told->seen = true;
+	if (told->state != slot->state || told->marks != slot->marks)
+		fault(v, v->work, trail->last, "slot %" PRId64 " stands as %s (marks %u), its audit says %s (%u)", slot->due_ms, hd_slot_state_name(slot->state), slot->marks,
+		      hd_slot_state_name(told->state), told->marks);
+	hd_buf_clear(&v->scratch);
+	(void)hd_buf_add_json(&v->scratch, slot->receipt, strlen(slot->receipt));
+	if (told->receipt ? told->receipt != hash_of(v) : slot->receipt[0] != '\0')
+		fault(v, v->work, trail->last, "slot %" PRId64 " has a receipt that its audit has not", slot->due_ms);
+	hd_buf_clear(&v->scratch);
+	hd_slot_values_json(&v->scratch, slot->measured_ms, slot->values);
+	if (told->values && told->values != hash_of(v))
+		fault(v, v->work, trail->last, "slot %" PRId64 " has values that its audit has not", slot->due_ms);
+}
+
+static int check_slots(struct verification *v, struct hd_db *db, struct hydro_error *err)
+{
+	struct hd_slot slot;
+	struct hd_slot_trail trail;
+	bool row = false;
+	int rc;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s WHERE s.work = ?1", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	hd_bind_int(stmt, 1, v->work);
+	while ((rc = hd_db_step(db, stmt, &row, err)) == HYDRO_OK && row) {
+		hd_slot_read(stmt, &slot, &trail);
+		check_slot(v, &slot, &trail);
+	}
+	(void)sqlite3_reset(stmt);
+	for (uint32_t i = 0; i < v->told_count; i++)
+		if (!v->told[i].seen)
+			fault(v, v->work, 0, "a slot that the audit tells of is gone");
+	return rc;
+}
+
+/* ---- chains ----------------------------------------------------------------------------------------------------------- */
+
+static int check_head(struct verification *v, struct hd_db *db, const struct hd_chain_walk *walk, struct hydro_error *err)
+{
+	bool row = false;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT sequence, hash FROM chains WHERE work = ?1", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	hd_bind_int(stmt, 1, v->work);
+	int rc = hd_db_step(db, stmt, &row, err);
+	if (rc == HYDRO_OK && !row)
+		fault(v, v->work, 0, walk->rows ? "the chain has no head" : "there is no such chain");
+	else if (rc == HYDRO_OK && (uint64_t)sqlite3_column_int64(stmt, 0) != walk->rows)
+		fault(v, v->work, walk->rows, "the chain has %" PRIu64 " rows, its head says %lld", walk->rows, (long long)sqlite3_column_int64(stmt, 0));
+	else if (rc == HYDRO_OK && (sqlite3_column_bytes(stmt, 1) != (int)HD_HASH_BYTES || memcmp(sqlite3_column_blob(stmt, 1), walk->hash, HD_HASH_BYTES) != 0))
+		fault(v, v->work, walk->rows, "the chain does not end in the hash of its head");
+	(void)sqlite3_reset(stmt);
+	return rc;
+}
+
+static int verify_work(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	struct verification *v = arg;
+	uint32_t at = hd_index_get(&v->anchor_index, v->work);
+	struct hd_chain_walk walk = {.work = v->work, .first = 1, .last = UINT64_MAX, .fn = take_row, .arg = v};
+	v->anchor = at ? &v->anchors[at - 1] : NULL;
+	v->anchor_met = false;
+	v->told_count = 0;
+	hd_index_done(&v->told_index);
+	int rc = hd_chain_walk(db, &walk, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	if (walk.broken)
+		fault(v, v->work, walk.broken_at, "the row, or one before it, was altered, removed or put in");
+	if (v->anchor && !v->anchor_met)
+		fault(v, v->work, walk.rows, "the chain was cut: it was anchored at row %" PRIu64 ", and has %" PRIu64, v->anchor->sequence, walk.rows);
+	rc = check_head(v, db, &walk, err);
+	return rc == HYDRO_OK ? check_slots(v, db, err) : rc;
+}
+
+/* ---- all -------------------------------------------------------------------------------------------------------------- */
+
+static int take_anchor(void *arg, uint32_t work, uint64_t sequence, const uint8_t hash[HD_HASH_BYTES], struct hydro_error *err)
+{
+	struct verification *v = arg;
+	uint32_t *at = hd_index_place(&v->anchor_index, work);
+	if (!at || !hd_rows_grow((void **)&v->anchors, v->anchor_count, &v->anchor_cap, sizeof *v->anchors))
+		return no_memory(err);
+	if (*at == 0)
+		*at = ++v->anchor_count;
+	struct anchored *anchor = &v->anchors[*at - 1];
+	anchor->work = work;
+	anchor->sequence = sequence;
+	memcpy(anchor->hash, hash, HD_HASH_BYTES);
+	return HYDRO_OK;
+}
+
+static int last_day(struct hd_db *db, int64_t *ret, struct hydro_error *err)
+{
+	bool row = false;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT coalesce(max(day), 0) FROM anchors", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	int rc = hd_db_step(db, stmt, &row, err);
+	if (rc == HYDRO_OK && row)
+		*ret = sqlite3_column_int64(stmt, 0);
+	(void)sqlite3_reset(stmt);
+	return rc;
+}
+
+static int read_anchors(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	struct verification *v = arg;
+	int64_t bad = INT64_MIN, last = 0;
+	(void)pthread_mutex_lock(&v->ledger->write_lock);
+	int64_t marked = v->ledger->has_mark ? v->ledger->mark.last.anchored_day : 0;
+	(void)pthread_mutex_unlock(&v->ledger->write_lock);
+	int rc = hd_anchors_walk(v->ledger, db, take_anchor, v, &v->verdict->anchors, &bad, err);
+	if (rc == HYDRO_E_CORRUPT) {
+		fault(v, 0, 0, "an anchor's heads are none");
+		hd_error_clear(err);
+		rc = HYDRO_OK;
+	}
+	if (bad != INT64_MIN)
+		fault(v, 0, 0, "the anchor of day %" PRId64 ", or one before it, was altered, removed or put in", bad);
+	if (rc == HYDRO_OK)
+		rc = last_day(db, &last, err);
+	if (rc == HYDRO_OK && last < marked)
+		fault(v, 0, 0, "the anchors were cut: the mark knows one of day %" PRId64 ", the last is of day %" PRId64, marked, last);
+	return rc;
+}
+
+/* Every work that has a row anywhere: what is put in for a work without a head shows too. */
+static int read_works(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	struct verification *v = arg;
+	int64_t work = -1;
+	bool row = false;
+	int rc = HYDRO_OK;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT min(work) FROM (SELECT min(work) AS work FROM chains WHERE work > ?1 UNION ALL SELECT min(work) FROM audit WHERE work > ?1"
+					       " UNION ALL SELECT min(work) FROM packs WHERE work > ?1 UNION ALL SELECT min(work) FROM slots WHERE work > ?1)", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	for (;;) {
+		hd_bind_int(stmt, 1, work);
+		rc = hd_db_step(db, stmt, &row, err);
+		bool more = rc == HYDRO_OK && row && sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+		if (more)
+			work = sqlite3_column_int64(stmt, 0);
+		(void)sqlite3_reset(stmt);
+		if (!more)
+			return rc;
+		if (!hd_rows_grow((void **)&v->works, v->work_count, &v->work_cap, sizeof *v->works))
+			return no_memory(err);
+		v->works[v->work_count++] = (uint32_t)work;
+	}
+}
+
+static int verify_all(struct verification *v, struct hydro_error *err)
+{
+	int rc = hd_ledger_read(v->ledger, read_works, v, err);
+	struct hd_index there = {0};
+	for (uint32_t i = 0; i < v->work_count && rc == HYDRO_OK; i++) {
+		uint32_t *at = hd_index_place(&there, v->works[i]);
+		v->work = v->works[i];
+		if (at)
+			*at = 1;
+		rc = at ? hd_ledger_read(v->ledger, verify_work, v, err) : no_memory(err);
+	}
+	for (uint32_t i = 0; i < v->anchor_count && rc == HYDRO_OK; i++)
+		if (hd_index_get(&there, v->anchors[i].work) == 0)
+			fault(v, v->anchors[i].work, 0, "the chain is gone: it was anchored at row %" PRIu64, v->anchors[i].sequence);
+	hd_index_done(&there);
+	return rc;
+}
+
+int hd_ledger_verify(struct hd_ledger *ledger, uint32_t work, struct hd_ledger_verdict *ret, struct hydro_error *err)
+{
+	struct verification v = {.ledger = ledger, .verdict = ret, .work = work};
+	*ret = (struct hd_ledger_verdict){.good = true};
+	int rc = hd_ledger_read(ledger, read_anchors, &v, err);
+	if (rc == HYDRO_OK)
+		rc = work == HD_LEDGER_ALL ? verify_all(&v, err) : hd_ledger_read(ledger, verify_work, &v, err);
+	hd_index_done(&v.anchor_index);
+	hd_index_done(&v.told_index);
+	free(v.anchors);
+	free(v.works);
+	free(v.told);
+	hd_buf_done(&v.scratch);
+	return rc;
+}
