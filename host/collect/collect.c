@@ -154,12 +154,12 @@ static int64_t simulated_wait(struct hd_collect *c, int64_t wake_ms)
 		return HD_NET_NEVER; /* what is under way wakes the loop */
 	if (streams_busy(c))
 		return SIM_WAIT_NS;
-	if (wake_ms == NEVER_MS)
-		return HD_NET_NEVER;
-	if (c->ops.idle && !c->ops.idle(c->ops.arg))
+	int64_t wall_ms = hd_clock_wall_ms(), other_ms = NEVER_MS;
+	if (c->ops.idle && !c->ops.idle(c->ops.arg, &other_ms))
 		return SIM_WAIT_NS;
-	int64_t wall_ms = hd_clock_wall_ms();
-	int64_t target_ms = wall_ms + HD_MAX(wake_ms - mono_ms(), 1);
+	if (wake_ms == NEVER_MS && other_ms == NEVER_MS)
+		return HD_NET_NEVER;
+	int64_t target_ms = HD_MIN(wake_ms == NEVER_MS ? NEVER_MS : wall_ms + HD_MAX(wake_ms - mono_ms(), 1), HD_MAX(other_ms, wall_ms + 1));
 	int64_t step_ms = c->config.sim_step_ms;
 	if (step_ms > 1)
 		target_ms = (target_ms + step_ms - 1) / step_ms * step_ms;

@@ -92,8 +92,9 @@ struct hd_collect_ops {
 	/* What the raw values would become, as a JSON value; may be NULL. [http] */
 	int (*dry_run)(void *arg, uint32_t point, const hydro_raw *raws, uint32_t count, struct hd_buf *ret_json, struct hydro_error *err);
 	const char *(*metric_name)(void *arg, uint32_t metric); /* may be NULL [any] */
-	/* Under a simulated clock: nothing waits right of the collector. NULL: always. [io] */
-	bool (*idle)(void *arg);
+	/* Under a simulated clock: nothing waits beside the collector; *ret_next_ms is lowered to the wall time at which something
+	 * wants to run. NULL: always. [io] */
+	bool (*idle)(void *arg, int64_t *ret_next_ms);
 	/* Life-cycle events; level as HD_EVENT_* (0 error, 1 warn, 2 info). May be NULL. [any] */
 	void (*event)(void *arg, uint32_t level, const char *event, const char *text);
 	/* Ends a subscription's instance: drain, stop. NULL: its ops' stop. [control] */

@@ -95,12 +95,12 @@ static const char *wire_metric_name(void *arg, uint32_t metric)
 	return hd_names_get(w->names, HD_NAME_METRIC, metric);
 }
 
-static bool wire_idle(void *arg)
+static bool wire_idle(void *arg, int64_t *ret_next_ms)
 {
 	const struct hd_collect_wiring *w = arg;
 	struct hd_pipeline_status status;
 	hd_pipeline_status(w->pipeline, UINT32_MAX, &status);
-	return status.queued == 0 && (!w->idle || w->idle(w->idle_arg));
+	return status.queued == 0 && (!w->idle || w->idle(w->idle_arg, ret_next_ms));
 }
 
 static void wire_event(void *arg, uint32_t level, const char *event, const char *text)

@@ -16,7 +16,7 @@ struct hd_collect_wiring {
 	int (*account)(void *arg, uint32_t account, struct hd_collect_account *ret, struct hydro_error *err);
 	void *account_arg;
 	/* Under a simulated clock: journal, history and the rest have nothing to do. NULL: only the pipeline's queues count. */
-	bool (*idle)(void *arg);
+	bool (*idle)(void *arg, int64_t *ret_next_ms);
 	void *idle_arg;
 	uint32_t stop_ms; /* time a subscription's drain may take at the end; 0: 5000 */
 };

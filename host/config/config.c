@@ -53,6 +53,22 @@ static const struct row rows[] = {
 	{"plugins.runner", TYPE_TEXT, AT(runner), "", 0, 4000, NULL, "path of hydro-runner; empty = beside hydrod"},
 	{"collect.connections", TYPE_INTEGER, AT(connections), "1000", 1, 100000, NULL, "connections open at once"},
 	{"collect.ca_file", TYPE_TEXT, AT(ca_file), "", 0, 4000, NULL, "certificates that providers are verified against; empty = the system's"},
+	{"filing.send_from", TYPE_DURATION, AT(filing_send_from_ms), "2m", 0, 36e5, NULL, "after the due time: the first turn of a fresh slot; a slot is first looked at within it"},
+	{"filing.send_until", TYPE_DURATION, AT(filing_send_until_ms), "50m", 1000, 36e5, NULL, "after the due time: the last turn; slots of an hour are spread evenly between the two"},
+	{"filing.reserve", TYPE_DURATION, AT(filing_reserve_ms), "3m", 1000, 36e5, NULL, "a turn comes at least this long before the deadline that the measurement sets"},
+	{"filing.lease", TYPE_DURATION, AT(filing_lease_ms), "2m", 11000, 36e5, NULL, "of a claim: the right to send one slot; must be more than `filing.timeout` and 10 s for the connection together"},
+	{"filing.timeout", TYPE_DURATION, AT(filing_timeout_ms), "30s", 10, 6e5, NULL, "of one call of the regulator"},
+	{"filing.look_again", TYPE_DURATION, AT(filing_look_again_ms), "5m", 1000, 36e5, NULL, "a slot without measurement is looked at again after this time, later up to 1 h"},
+	{"filing.amber", TYPE_DURATION, AT(filing_amber_ms), "45m", 1000, 864e5, NULL, "after the measurement, not filed: alarm"},
+	{"filing.red", TYPE_DURATION, AT(filing_red_ms), "12h", 1000, 864e6, NULL, "before the end of the lag, not filed: alarm"},
+	{"filing.circuit_failures", TYPE_INTEGER, AT(filing_circuit_failures), "5", 1, 1000, NULL, "failures in a row of a centre after which it is only probed"},
+	{"filing.circuit_probe", TYPE_DURATION, AT(filing_circuit_probe_ms), "5m", 1000, 864e5, NULL, "between two probes, by a check or a slot that was never sent"},
+	{"filing.block_works", TYPE_INTEGER, AT(filing_block_works), "8", 0, 100000, NULL, "works in a row whose connection was reset that count as a block of the centre; 0 = never"},
+	{"filing.no_connection_is_unsent", TYPE_BOOL, AT(filing_no_connection_is_unsent), "false", 0, 0, NULL, "no connection (name, refused, TLS) counts as never sent: again after the spacing, not on the next day"},
+	{"filing.clock_sync", TYPE_BOOL, AT(filing_clock_sync), "true", 0, 0, NULL, "nothing is sent while the kernel says that the machine's clock is not synchronised"},
+	{"filing.ca_file", TYPE_TEXT, AT(filing_ca_file), "", 0, 4000, NULL, "certificates that the regulator is verified against; empty = the system's"},
+	{"filing.proxy", TYPE_TEXT, AT(filing_proxy), "", 0, 4000, NULL, "proxy towards the regulator; empty = none"},
+	{"filing.mark_file", TYPE_TEXT, AT(filing_mark_file), "", 0, 4000, NULL, "how far the ledger had come, kept outside data_dir so that a restored one is known; empty = key_file with `.mark`"},
 	{"clock.ahead", TYPE_DURATION, AT(ahead_ms), "5m", 0, 864e5, NULL, "a logger's time further ahead than this is flagged"},
 };
 
@@ -61,6 +77,7 @@ static const struct { const char *path, *type, *doc; } trees[] = {
 	{"roles", "list", "list of collector, processor, dga, business, analytics; all by default"},
 	{"providers", "table", "name = { plugin, options, isolation, concurrency, rate, timeout }"},
 	{"analytics", "table", "name = { plugin, options }: what `detect` steps of pipelines may name"},
+	{"filing.adapters", "table", "name = { plugin, options }: the regulators' manuals that works are filed by; none = this daemon does not file"},
 };
 static const char *const analytics_keys[] = {"plugin", "options"};
 static const char *const provider_keys[] = {"plugin", "options", "isolation", "concurrency", "rate", "timeout"};
@@ -77,6 +94,10 @@ _Static_assert(HD_ARRAY_LEN(provider_settings) == HD_ARRAY_LEN(provider_keys), "
 static const struct hd_config_setting analytics_settings[] = {
 	{"analytics.NAME.plugin", "text", "NAME", NULL, 0, 0, "plugin that judges readings"},
 	{"analytics.NAME.options", "table", "", NULL, 0, 0, "the plugin's own options; `hydro-runner --probe FILE.so` lists them"},
+};
+static const struct hd_config_setting adapter_settings[] = {
+	{"filing.adapters.NAME.plugin", "text", "NAME", NULL, 0, 0, "sink plugin that files"},
+	{"filing.adapters.NAME.options", "table", "", NULL, 0, 0, "the plugin's own options; `hydro-runner --probe FILE.so` lists them"},
 };
 static const char *const role_names[] = {"collector", "processor", "dga", "business", "analytics"};
 
@@ -340,14 +361,14 @@ static int set_provider(const struct source *source, const cJSON *node, struct h
 	return HYDRO_OK;
 }
 
-static int set_analytics(const struct source *source, const cJSON *node, struct hd_config_analytics *ret, struct hydro_error *err)
+static int set_instance(const struct source *source, const char *tree, const cJSON *node, struct hd_config_instance *ret, struct hydro_error *err)
 {
-	*ret = (struct hd_config_analytics){.name = node->string, .plugin = node->string};
+	*ret = (struct hd_config_instance){.name = node->string, .plugin = node->string};
 	const cJSON *child;
 	cJSON_ArrayForEach(child, node) {
 		const char *key = child->string ? child->string : "?", *text = cJSON_GetStringValue(child);
 		char path[256];
-		(void)snprintf(path, sizeof path, "analytics.%s.%s", node->string, key);
+		(void)snprintf(path, sizeof path, "%s.%s.%s", tree, node->string, key);
 		const char *near = hd_nearest_name(key, analytics_keys, HD_ARRAY_LEN(analytics_keys));
 		if (strcmp(key, "plugin") == 0 && text)
 			ret->plugin = text;
@@ -356,7 +377,7 @@ static int set_analytics(const struct source *source, const cJSON *node, struct 
 		else if (near)
 			return refuse(source, path, err, "not a setting, or not a value for it; nearest: %s", near);
 		else
-			return refuse(source, path, err, "no such setting of an instance of analytics (plugin, options)");
+			return refuse(source, path, err, "no such setting of an instance of %s (plugin, options)", tree);
 	}
 	return HYDRO_OK;
 }
@@ -390,7 +411,21 @@ static int add_provider(const struct source *source, const cJSON *node, struct h
 
 static int add_analytics(const struct source *source, const cJSON *node, struct hd_config *config, struct hydro_error *err)
 {
-	return set_analytics(source, node, &config->analytics[config->analytics_count++], err);
+	return set_instance(source, "analytics", node, &config->analytics[config->analytics_count++], err);
+}
+
+static int add_adapter(const struct source *source, const cJSON *node, struct hd_config *config, struct hydro_error *err)
+{
+	return set_instance(source, "filing.adapters", node, &config->adapters[config->adapter_count++], err);
+}
+
+static int check_filing(const struct source *source, const struct hd_config *config, struct hydro_error *err)
+{
+	if (config->filing_send_until_ms < config->filing_send_from_ms)
+		return refuse(source, "filing.send_until", err, "before filing.send_from");
+	if (config->filing_lease_ms <= config->filing_timeout_ms + 10000)
+		return refuse(source, "filing.lease", err, "must be more than filing.timeout and 10 s for the connection together");
+	return HYDRO_OK;
 }
 
 static int fill(const struct source *source, struct hd_config *config, struct hydro_error *err)
@@ -404,7 +439,11 @@ static int fill(const struct source *source, struct hd_config *config, struct hy
 		rc = set_roles(source, config, err);
 	if (rc == HYDRO_OK)
 		rc = set_instances(source, config, "providers", HD_CONFIG_PROVIDERS_MAX, add_provider, err);
-	return rc == HYDRO_OK ? set_instances(source, config, "analytics", HD_CONFIG_ANALYTICS_MAX, add_analytics, err) : rc;
+	if (rc == HYDRO_OK)
+		rc = set_instances(source, config, "analytics", HD_CONFIG_ANALYTICS_MAX, add_analytics, err);
+	if (rc == HYDRO_OK)
+		rc = set_instances(source, config, "filing.adapters", HD_CONFIG_ADAPTERS_MAX, add_adapter, err);
+	return rc == HYDRO_OK ? check_filing(source, config, err) : rc;
 }
 
 int hd_config_parse(const char *name, const char *text, size_t len, struct hd_config **ret, struct hydro_error *err)
@@ -465,6 +504,9 @@ void hd_config_json(const struct hd_config *config, struct hd_buf *ret)
 	hd_buf_add_text(ret, "],\"analytics\":[");
 	for (uint32_t i = 0; i < config->analytics_count; i++)
 		hd_buf_printf(ret, "%s{\"name\":\"%s\",\"plugin\":\"%s\"}", i ? "," : "", config->analytics[i].name, config->analytics[i].plugin);
+	hd_buf_add_text(ret, "],\"adapters\":[");
+	for (uint32_t i = 0; i < config->adapter_count; i++)
+		hd_buf_printf(ret, "%s{\"name\":\"%s\",\"plugin\":\"%s\"}", i ? "," : "", config->adapters[i].name, config->adapters[i].plugin);
 	hd_buf_add_text(ret, "]}");
 }
 
@@ -488,9 +530,14 @@ bool hd_config_setting_at(size_t index, struct hd_config_setting *ret)
 		return true;
 	}
 	index -= HD_ARRAY_LEN(provider_settings);
-	if (index >= HD_ARRAY_LEN(analytics_settings))
+	if (index < HD_ARRAY_LEN(analytics_settings)) {
+		*ret = analytics_settings[index];
+		return true;
+	}
+	index -= HD_ARRAY_LEN(analytics_settings);
+	if (index >= HD_ARRAY_LEN(adapter_settings))
 		return false;
-	*ret = analytics_settings[index];
+	*ret = adapter_settings[index];
 	return true;
 }
 

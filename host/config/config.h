@@ -17,6 +17,7 @@
 #define HD_CONFIG_LIST_MAX 16u
 #define HD_CONFIG_PROVIDERS_MAX 64u
 #define HD_CONFIG_ANALYTICS_MAX 32u
+#define HD_CONFIG_ADAPTERS_MAX 16u
 
 /* A provider instance: a plugin with options, under a name that points refer to. */
 struct hd_config_provider {
@@ -29,8 +30,8 @@ struct hd_config_provider {
 	int64_t timeout_ms;
 };
 
-/* An instance of an analytics plugin, under a name that `detect` steps refer to. */
-struct hd_config_analytics {
+/* An instance of an analytics plugin, under a name that `detect` steps refer to; or of a sink that files. */
+struct hd_config_instance {
 	const char *name;
 	const char *plugin;
 	const cJSON *options; /* as a provider's */
@@ -66,8 +67,14 @@ struct hd_config {
 	uint32_t role_count;
 	struct hd_config_provider providers[HD_CONFIG_PROVIDERS_MAX];
 	uint32_t provider_count;
-	struct hd_config_analytics analytics[HD_CONFIG_ANALYTICS_MAX];
+	struct hd_config_instance analytics[HD_CONFIG_ANALYTICS_MAX];
 	uint32_t analytics_count;
+	struct hd_config_instance adapters[HD_CONFIG_ADAPTERS_MAX]; /* of filing; none = this daemon does not file */
+	uint32_t adapter_count;
+	int64_t filing_send_from_ms, filing_send_until_ms, filing_reserve_ms, filing_lease_ms, filing_timeout_ms, filing_look_again_ms, filing_amber_ms, filing_red_ms;
+	int64_t filing_circuit_failures, filing_circuit_probe_ms, filing_block_works;
+	bool filing_no_connection_is_unsent, filing_clock_sync;
+	const char *filing_ca_file, *filing_proxy, *filing_mark_file;
 };
 
 /* Reads, runs and checks the file. [control] */

@@ -25,7 +25,7 @@ static double failures_of(void *arg)
  * One that crashed the daemon before is not run: analytics have no process of their own yet. Its steps flag `unannotated`
  * and the points go on; a new version of the plugin, or an operator's pardon, brings it back.
  */
-static int open_one(struct hd_daemon *d, const struct hd_config_analytics *a, struct hd_instance **ret, struct hydro_error *err)
+static int open_one(struct hd_daemon *d, const struct hd_config_instance *a, struct hd_instance **ret, struct hydro_error *err)
 {
 	const struct hd_descriptor *descriptor;
 	char text[256];
@@ -52,7 +52,7 @@ int daemon_open_analytics(struct hd_daemon *d, struct hydro_error *err)
 	d->detectors.event = daemon_log_event;
 	d->detectors.event_arg = (void *)(uintptr_t)"pipeline";
 	for (uint32_t i = 0; i < d->config->analytics_count; i++) {
-		const struct hd_config_analytics *a = &d->config->analytics[i];
+		const struct hd_config_instance *a = &d->config->analytics[i];
 		struct hydro_error why = {0};
 		int rc = open_one(d, a, &d->analytics[i], &why);
 		if (rc != HYDRO_OK)

@@ -67,6 +67,8 @@ static int open_all(struct hd_daemon *d, struct hydro_error *err)
 	if (rc == HYDRO_OK)
 		rc = daemon_open_pipeline(d, err);
 	if (rc == HYDRO_OK)
+		rc = daemon_open_filing(d, err);
+	if (rc == HYDRO_OK)
 		rc = daemon_open_collect(d, err);
 	return rc == HYDRO_OK ? daemon_open_api(d, err) : rc;
 }
@@ -75,6 +77,7 @@ static void close_all(struct hd_daemon *d)
 {
 	daemon_close_api(d);
 	daemon_close_collect(d);
+	daemon_close_filing(d);
 	daemon_close_record(d);
 	daemon_close_plugins(d);
 	daemon_close_data(d);

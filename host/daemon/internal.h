@@ -21,6 +21,9 @@
 struct hd_pipeline_link;
 struct hd_scripts;
 struct daemon_api;
+struct daemon_filing;
+struct hd_api_deps;
+struct hd_health;
 
 struct hd_daemon {
 	const struct hd_daemon_options *options;
@@ -46,6 +49,7 @@ struct hd_daemon {
 	struct hd_collect_wiring wiring;
 	struct hd_collect *collect;
 	struct daemon_api *api;
+	struct daemon_filing *filing; /* NULL: this daemon does not file */
 	struct hd_histogram *freshness;
 	char *runner_path;
 };
@@ -68,6 +72,15 @@ void daemon_close_plugins(struct hd_daemon *d);
 /* analytics.c: instances of analytics plugins, for `detect` steps. */
 int daemon_open_analytics(struct hd_daemon *d, struct hydro_error *err);
 void daemon_close_analytics(struct hd_daemon *d);
+/* filing.c: adapters, ledger, engine; nothing without the role dga or without adapters. */
+int daemon_open_filing(struct hd_daemon *d, struct hydro_error *err);
+/* Makes the adapters' instances and frees them again. */
+int daemon_check_filing(struct hd_daemon *d, struct hydro_error *err);
+void daemon_filing_deps(const struct hd_daemon *d, struct hd_api_deps *deps);
+void daemon_filing_health(const struct hd_daemon *d, struct hd_health *ret);
+/* Simulated clock: nothing is due; *ret_next_ms is lowered to when something is. */
+bool daemon_filing_is_idle(const struct hd_daemon *d, int64_t *ret_next_ms);
+void daemon_close_filing(struct hd_daemon *d);
 /* serve.c: REST. */
 int daemon_open_api(struct hd_daemon *d, struct hydro_error *err);
 uint16_t daemon_api_port(const struct hd_daemon *d);

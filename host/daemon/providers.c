@@ -93,6 +93,8 @@ int daemon_check_plugins(struct hd_daemon *d, struct hydro_error *err)
 		rc = create_instances(d, err);
 	if (rc == HYDRO_OK)
 		rc = daemon_open_analytics(d, err);
+	if (rc == HYDRO_OK)
+		rc = daemon_check_filing(d, err);
 	daemon_close_plugins(d);
 	return rc;
 }
@@ -124,14 +126,14 @@ static int look_up_account(void *arg, uint32_t number, struct hd_collect_account
 	return hd_store_account_get(d->store, NULL, number, true, take_account, ret, err);
 }
 
-static bool is_idle(void *arg)
+static bool is_idle(void *arg, int64_t *ret_next_ms)
 {
 	struct hd_daemon *d = arg;
 	struct hd_pipeline_status pipeline;
 	struct hd_journal_status journal;
 	hd_pipeline_status(d->pipeline, UINT32_MAX, &pipeline);
 	hd_journal_status(d->journal, &journal);
-	return pipeline.queued == 0 && journal.queued == 0;
+	return pipeline.queued == 0 && journal.queued == 0 && daemon_filing_is_idle(d, ret_next_ms);
 }
 
 int daemon_open_collect(struct hd_daemon *d, struct hydro_error *err)

@@ -118,6 +118,7 @@ static void health(void *arg, struct hd_health *ret)
 	for (uint32_t i = 0; i < d->config->analytics_count; i++)
 		if (!d->analytics[i])
 			hd_health_add(ret, HD_HEALTH_DEGRADED, d->config->analytics[i].name, "it brought the daemon down and is not run: its points go on unannotated");
+	daemon_filing_health(d, ret);
 }
 
 static int ready(void *arg, struct hydro_error *err)
@@ -209,6 +210,7 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return rc;
 	deps.auth = a->auth;
+	daemon_filing_deps(d, &deps);
 	hd_api_wire(&a->parts, &deps);
 	a->parts_health = deps.health;
 	deps.health = health;

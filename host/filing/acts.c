@@ -162,16 +162,3 @@ int hd_filing_by_hand(struct hd_filing *f, uint32_t work, int64_t due_ms, const 
 	struct act act = {.work = work, .due_ms = due_ms, .receipt = receipt, .by = by, .why = why};
 	return filing_act(f, act_by_hand, &act, err);
 }
-
-void hd_filing_status(struct hd_filing *f, struct hd_filing_status *ret)
-{
-	struct hydro_error err = {0};
-	uint64_t states[HD_SLOT_STATE_COUNT] = {0};
-	pthread_mutex_lock(&f->lock);
-	*ret = f->status;
-	pthread_mutex_unlock(&f->lock);
-	if (hd_ledger_totals(f->config.ledger, states, &err) != HYDRO_OK)
-		return;
-	for (uint32_t i = 1; i < HD_SLOT_STATE_COUNT; i++)
-		ret->states[i] = states[i];
-}

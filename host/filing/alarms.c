@@ -156,6 +156,25 @@ static void tell_not_ready(struct hd_filing *f)
 	filing_alarm(f, HD_ALARM_RED, "not_ready", 0, 0, count, text, text_en);
 }
 
+/* Of what a live work still has to file. */
+static int64_t oldest_due(const struct hd_filing *f)
+{
+	int64_t oldest = INT64_MAX;
+	for (uint32_t i = 0; i < f->work_capacity; i++) {
+		const struct filing_work *w = f->works[i];
+		if (!w || w->mode != HD_MODE_LIVE)
+			continue;
+		if (w->waiting_count)
+			oldest = HD_MIN(oldest, w->waiting[0]);
+		const struct filing_slot *s = w->slots;
+		while (s && s->state == HD_SLOT_FILED)
+			s = s->next;
+		if (s)
+			oldest = HD_MIN(oldest, s->due_ms);
+	}
+	return oldest == INT64_MAX ? 0 : oldest;
+}
+
 void filing_alarms_tell(struct hd_filing *f, int64_t now_ms)
 {
 	uint32_t amber = 0, red = 0;
@@ -174,8 +193,10 @@ void filing_alarms_tell(struct hd_filing *f, int64_t now_ms)
 		c->told_red = c->red;
 	}
 	tell_not_ready(f);
+	int64_t oldest = oldest_due(f);
 	pthread_mutex_lock(&f->lock);
 	f->status.alarms_amber = amber;
 	f->status.alarms_red = red;
+	f->status.oldest_due_ms = oldest;
 	pthread_mutex_unlock(&f->lock);
 }

@@ -86,15 +86,42 @@ static void reload(struct hd_filing *f, int64_t now_ms)
 	f->reload_cost_ns = f->reload_ns - began;
 }
 
+/* The ledger's counts, at most once a real second: who asks for the status only reads memory. */
+static void read_totals(struct hd_filing *f)
+{
+	uint64_t states[HD_SLOT_STATE_COUNT] = {0};
+	struct hydro_error err = {0};
+	int64_t now_ns = hd_clock_real_ns();
+	if (!f->config.manual && now_ns - f->totals_ns < HD_NS_PER_S)
+		return;
+	f->totals_ns = now_ns;
+	if (hd_ledger_totals(f->config.ledger, states, &err) != HYDRO_OK)
+		return;
+	states[HD_SLOT_DUE] = f->waiting_count;
+	pthread_mutex_lock(&f->lock);
+	memcpy(f->status.states, states, sizeof states);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void hd_filing_status(struct hd_filing *f, struct hd_filing_status *ret)
+{
+	if (f->config.manual)
+		read_totals(f);
+	pthread_mutex_lock(&f->lock);
+	*ret = f->status;
+	pthread_mutex_unlock(&f->lock);
+}
+
 static void publish(struct hd_filing *f, int64_t next_ms)
 {
+	if (!f->config.manual)
+		read_totals(f);
 	pthread_mutex_lock(&f->lock);
 	struct hd_filing_status *s = &f->status;
 	s->on = f->on;
 	s->on_hold = f->on_hold;
 	s->clock_good = f->clock_good && !f->stopped_by_clock;
 	s->in_flight = f->in_flight;
-	s->states[HD_SLOT_DUE] = f->waiting_count;
 	s->posts = f->posts;
 	s->checks = f->checks;
 	memcpy(s->answers, f->answers, sizeof s->answers);

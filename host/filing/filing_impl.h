@@ -188,7 +188,7 @@ struct hd_filing {
 	uint64_t ledger_failures;
 	int64_t proof_day;
 	uint32_t not_ready_told;
-	bool restored_done;
+	int64_t totals_ns;
 
 	pthread_mutex_t lock; /* guards: done, acts, woken, watches, status, next_ms, busy, woken_up, closing */
 	pthread_cond_t cond;

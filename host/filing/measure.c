@@ -81,9 +81,11 @@ static int64_t period_start(const struct filing_work *w, int64_t due_ms)
 	return hd_calendar_previous(&w->calendar, due_ms - 1);
 }
 
+/* A reading belongs to one slot: from just after the slot before, however wide the window is. */
 static int64_t window_start(const struct filing_work *w, int64_t due_ms)
 {
-	return w->pick == HD_PICK_MEAN ? period_start(w, due_ms) + 1 : due_ms - w->window_ms;
+	int64_t start = period_start(w, due_ms);
+	return (w->pick == HD_PICK_MEAN ? start : HD_MAX(start, due_ms - w->window_ms)) + 1;
 }
 
 /* Fields that a reading must have (a work's options may let one be empty), and those that it may have. */

@@ -344,8 +344,9 @@ static void release(void *arg, struct hd_worker *w, uint32_t point)
 	((struct fake *)arg)->releases++;
 }
 
-static bool idle(void *arg)
+static bool idle(void *arg, int64_t *ret_next_ms)
 {
+	(void)ret_next_ms;
 	struct fake *f = arg;
 	return f->idle && f->idle(f);
 }

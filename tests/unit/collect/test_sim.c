@@ -206,8 +206,9 @@ static int64_t newest(void *arg, uint32_t point)
 	return atomic_load(&rig.newest[point]);
 }
 
-static bool idle(void *arg)
+static bool idle(void *arg, int64_t *ret_next_ms)
 {
+	(void)ret_next_ms;
 	(void)arg;
 	return atomic_load(&rig.working) == 0;
 }

@@ -45,7 +45,7 @@ Test(config, values_of_all_kinds_are_read)
 	cr_assert_eq(config->provider_count, 2);
 	cr_assert_eq(config->analytics_count, 2);
 	for (uint32_t i = 0; i < 2; i++) { /* a table has no order */
-		const struct hd_config_analytics *a = &config->analytics[i];
+		const struct hd_config_instance *a = &config->analytics[i];
 		cr_assert_str_eq(a->plugin, "anomaly");
 		cr_assert_eq(a->options != NULL, strcmp(a->name, "calm") == 0);
 	}
