@@ -120,6 +120,19 @@ static int read_date(const char *date, int32_t utc_offset_s, int64_t *ret_ms, st
 	return HYDRO_OK;
 }
 
+/* For people: what is not said is the family's name, and nothing. */
+static int check_words(hydro_filing_info *info, struct hydro_error *err)
+{
+	const char **const words[] = {&info->authority, &info->failures_note, &info->failures_note_en};
+	for (size_t i = 0; i < HD_ARRAY_LEN(words); i++) {
+		if (!*words[i])
+			*words[i] = i == 0 ? info->family : "";
+		if (text_problem(*words[i]))
+			return wrong(err, "authority or failures_note", NULL, text_problem(*words[i]));
+	}
+	return HYDRO_OK;
+}
+
 static int check_rows(struct hd_filing_info *a, struct hydro_error *err)
 {
 	int rc = HYDRO_OK;
@@ -148,6 +161,8 @@ static int copy_info(const hydro_filing_info *raw, struct hd_filing_info *a, str
 		return wrong(err, "deadline_ms or spacing_ms", NULL, "is none");
 	void *rows = NULL;
 	int rc = read_date(info->valid_from, info->utc_offset_s, &a->valid_from_ms, err);
+	if (rc == HYDRO_OK)
+		rc = check_words(info, err);
 	if (rc == HYDRO_OK)
 		rc = copy_rows("standards", info->standards, info->standard_count, info->standard_stride, END_OF(hydro_filing_standard, doc), sizeof *a->standards, &rows, err);
 	if (rc != HYDRO_OK)

@@ -49,6 +49,7 @@ static const hydro_filing_info info = {
 	.standard_stride = sizeof standards[0],
 	.kind_count = sizeof kinds / sizeof kinds[0],
 	.kind_stride = sizeof kinds[0],
+	.authority = "the example's regulator",
 };
 
 struct example {

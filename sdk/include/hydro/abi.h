@@ -448,6 +448,10 @@ typedef struct hydro_filing_info {
 	const hydro_filing_kind *kinds;
 	uint32_t standard_count, standard_stride;
 	uint32_t kind_count, kind_stride;
+	/* For reports to people; NULL: the family's name, and nothing. */
+	const char *authority;        /* "DGA" */
+	const char *failures_note;    /* what must be done about what was not filed within its lag, in the country's language … */
+	const char *failures_note_en; /* … and in English */
 } hydro_filing_info;
 
 /* What is to be filed for one slot. */

@@ -320,6 +320,7 @@ Test(adapter, what_a_plugin_says_of_itself_must_hold)
 	REFUSED(info.valid_from = "2024-02-29T", "valid_from");
 	REFUSED(info.valid_from = NULL, "valid_from");
 	REFUSED(info.utc_offset_s = 86400, "utc_offset_s");
+	REFUSED(info.authority = "a\nb", "authority");
 	REFUSED(info.deadline_ms = 0, "deadline_ms");
 	REFUSED(info.standard_count = 0, "standards are none");
 	REFUSED(info.standard_count = 1000, "at most");
@@ -365,6 +366,8 @@ Test(adapter, rows_of_a_longer_plugin_are_read_by_their_stride)
 	cr_assert_eq(hd_adapter_info(a)->kind_stride, sizeof(hydro_filing_kind));
 	cr_assert_eq(hd_adapter_valid_from_ms(a), INT64_C(1709182800000)); /* midnight at UTC-5 */
 	cr_assert_str_eq(hd_adapter_version(a), "");
+	cr_assert_str_eq(hd_adapter_info(a)->authority, "fake", "not said: the family");
+	cr_assert_str_eq(hd_adapter_info(a)->failures_note, "");
 	struct hd_options *options = NULL;
 	cr_assert_eq(hd_adapter_options(a, "{}", &options, &err), HYDRO_OK);
 	cr_assert_eq(hd_adapter_options(a, "{\"x\":1}", &options, &err), HYDRO_E_CONFIG);

@@ -52,6 +52,9 @@ const struct dga_manual dga_manual = {
 		.standard_stride = sizeof standards[0],
 		.kind_count = sizeof kinds / sizeof kinds[0],
 		.kind_stride = sizeof kinds[0],
+		.authority = "DGA",
+		.failures_note = "Manual Técnico 1/2025, §6.3: lo no transmitido dentro del desfase máximo es una falla de transmisión, que el usuario de aguas debe informar a la DGA.",
+		.failures_note_en = "What is not sent within the longest lag is a failure of transmission, which the user of the water must report to the DGA (§6.3).",
 	},
 	.kinds = wires,
 };
