@@ -4,6 +4,8 @@
 #include "base/clock.h"
 #include "base/timefmt.h"
 
+#include <stdio.h>
+
 #define HOUR_MS INT64_C(3600000)
 #define DAY_MS INT64_C(86400000)
 #define END_MS INT64_C(4102444800000)    /* 2100-01-01 */
@@ -124,4 +126,14 @@ int64_t hd_calendar_day(int32_t utc_offset_s, int64_t ms)
 int64_t hd_calendar_day_start(int32_t utc_offset_s, int64_t day)
 {
 	return day * DAY_MS - (int64_t)utc_offset_s * HD_MS_PER_S;
+}
+
+void hd_calendar_zone(int32_t utc_offset_s, char ret[HD_CALENDAR_ZONE_TEXT])
+{
+	uint32_t minutes = (uint32_t)(utc_offset_s < 0 ? -utc_offset_s : utc_offset_s) / 60 % 1440;
+	int n = snprintf(ret, HD_CALENDAR_ZONE_TEXT, "UTC");
+	if (minutes)
+		n += snprintf(ret + n, HD_CALENDAR_ZONE_TEXT - (size_t)n, "%c%u", utc_offset_s < 0 ? '-' : '+', minutes / 60);
+	if (minutes % 60)
+		(void)snprintf(ret + n, HD_CALENDAR_ZONE_TEXT - (size_t)n, ":%02u", minutes % 60);
 }

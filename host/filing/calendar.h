@@ -31,5 +31,8 @@ int64_t hd_calendar_limit(const struct hd_calendar *calendar, int64_t due_ms);
 /* Number of the local day (days since 1970-01-01 at the offset), and the first instant of one. [any] */
 int64_t hd_calendar_day(int32_t utc_offset_s, int64_t ms);
 int64_t hd_calendar_day_start(int32_t utc_offset_s, int64_t day);
+/* "UTC-4", "UTC+5:30", "UTC". [any] */
+#define HD_CALENDAR_ZONE_TEXT 16u
+void hd_calendar_zone(int32_t utc_offset_s, char ret[HD_CALENDAR_ZONE_TEXT]);
 
 #endif

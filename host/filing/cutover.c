@@ -41,8 +41,9 @@ static int64_t find_safe(const struct hd_calendar *calendar, const struct hd_tz 
 
 static void advise(const struct hd_calendar *calendar, struct hd_cutover *ret)
 {
-	char due[32], filed[32], later[32], safe[32];
+	char due[32], filed[32], later[32], safe[32], zone[HD_CALENDAR_ZONE_TEXT];
 	int32_t offset = calendar->utc_offset_s;
+	hd_calendar_zone(offset, zone);
 	if (ret->collision_count == 0) {
 		(void)snprintf(ret->es, sizeof ret->es, "Nada choca: se puede cambiar en esa hora.");
 		(void)snprintf(ret->en, sizeof ret->en, "Nothing collides: the switch can be made at that hour.");
@@ -55,13 +56,13 @@ static void advise(const struct hd_calendar *calendar, struct hd_cutover *ret)
 	if (ret->safe_ms)
 		hd_local_time(ret->safe_ms, offset, safe);
 	(void)snprintf(ret->es, sizeof ret->es,
-		       "La etiqueta %s ya fue usada por el sistema antiguo para la medición de las %s (UTC-4). %s%s%s fije `starts` en %s: esa etiqueta queda con el dato antiguo. "
-		       "No reenvíe mediciones anteriores al cambio con su hora UTC-4: chocan con la hora siguiente.",
-		       due, filed, ret->safe_ms ? "Cambie desde " : "", ret->safe_ms ? safe : "", ret->safe_ms ? ", donde nada choca, o" : "Para cambiar igual,", later);
+		       "La etiqueta %s ya fue usada por el sistema antiguo para la medición de las %s (%s). %s%s%s fije `starts` en %s: esa etiqueta queda con el dato antiguo. "
+		       "No reenvíe mediciones anteriores al cambio con su hora %s: chocan con la hora siguiente.",
+		       due, filed, zone, ret->safe_ms ? "Cambie desde " : "", ret->safe_ms ? safe : "", ret->safe_ms ? ", donde nada choca, o" : "Para cambiar igual,", later, zone);
 	(void)snprintf(ret->en, sizeof ret->en,
-		       "The label %s was used by the old system for the measurement of %s (UTC-4). %s%s%s set `starts` to %s: that label keeps the old value. "
-		       "Do not send slots from before the switch again under their UTC-4 label.",
-		       due, filed, ret->safe_ms ? "Switch from " : "", ret->safe_ms ? safe : "", ret->safe_ms ? " on, where nothing collides, or" : "To switch all the same,", later);
+		       "The label %s was used by the old system for the measurement of %s (%s). %s%s%s set `starts` to %s: that label keeps the old value. "
+		       "Do not send slots from before the switch again under their %s label.",
+		       due, filed, zone, ret->safe_ms ? "Switch from " : "", ret->safe_ms ? safe : "", ret->safe_ms ? " on, where nothing collides, or" : "To switch all the same,", later, zone);
 }
 
 void hd_cutover_plan(const struct hd_calendar *calendar, const struct hd_tz *zone, int64_t at_ms, struct hd_cutover *ret)

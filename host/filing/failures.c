@@ -176,15 +176,18 @@ int hd_failures_document(struct hd_ledger *ledger, const struct hd_adapters *ada
 	static const struct hd_doc_column columns[] = {{"Obra", "Work", 1.4, false}, {"Nombre", "Name", 2, false}, {"Desde", "From", 1.5, false},
 		{"Hasta", "To", 1.5, false}, {"Períodos", "Slots", .8, true}, {"Situación", "What", 2, false}, {"Causa", "Cause", 2.6, false}};
 	struct output o = {.utc_offset_s = offset_of(adapters)};
-	char from[32], to[32], subtitle[400];
+	const struct hd_adapter *adapter = adapters ? hd_adapters_at(adapters, 0) : NULL;
+	char from[32], to[32], zone[HD_CALENDAR_ZONE_TEXT], subtitle[400];
+	hd_calendar_zone(o.utc_offset_s, zone);
 	hd_local_date(query->from_ms, o.utc_offset_s, from);
 	hd_local_date(query->to_ms - 1, o.utc_offset_s, to);
-	(void)snprintf(subtitle, sizeof subtitle, "%.200s · %s – %s (UTC-4)", query->client ? query->client : query->code ? query->code : "todas las obras", from, to);
+	(void)snprintf(subtitle, sizeof subtitle, "%.200s · %s – %s (%s)", query->client ? query->client : query->code ? query->code : "todas las obras", from, to, zone);
 	int rc = hd_doc_new(format, "Fallas de transmisión", "Failures of transmission", subtitle, &o.doc, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_doc_section(o.doc, "Mediciones no transmitidas dentro del plazo máximo", "Not transmitted within the maximum lag", false);
-	hd_doc_text(o.doc, "Manual Técnico 1/2025, §6.3: el usuario de aguas debe informar estas fallas a la DGA.", "The user of the water must report them to the regulator.");
+	if (adapter && hd_adapter_info(adapter)->failures_note[0])
+		hd_doc_text(o.doc, hd_adapter_info(adapter)->failures_note, hd_adapter_info(adapter)->failures_note_en);
 	hd_doc_table(o.doc, columns, HD_ARRAY_LEN(columns));
 	rc = hd_failures(ledger, adapters, query, add_row, &o, err);
 	hd_doc_table_end(o.doc);

@@ -287,11 +287,22 @@ static int put_receipts(struct report *r, struct hydro_error *err)
 	return HYDRO_OK;
 }
 
+/* How people call the regulator. */
+static const char *authority_of(const struct report *r)
+{
+	const struct hd_adapter *adapter = r->adapters ? hd_adapters_at(r->adapters, 0) : NULL;
+	return adapter ? hd_adapter_info(adapter)->authority : "";
+}
+
 static void put_notes(struct report *r)
 {
+	char zone[HD_CALENDAR_ZONE_TEXT], es[320], en[256];
+	hd_calendar_zone(r->compliance.utc_offset_s, zone);
+	(void)snprintf(es, sizeof es, "Fechas y horas en %s todo el año, como las pide el regulador (%.40s). \"A tiempo\": informada dentro del plazo contado desde su medición, sobre las debidas cuyo plazo ya pasó.",
+		       zone, authority_of(r));
+	(void)snprintf(en, sizeof en, "Dates and hours in %s all year. \"On time\": filed within the deadline counted from its measurement, of those due whose deadline has passed.", zone);
 	hd_doc_section(r->doc, "Notas", "Notes", false);
-	hd_doc_text(r->doc, "Fechas y horas en UTC-4 todo el año, como las pide la DGA. \"A tiempo\": informada dentro del plazo contado desde su medición, sobre las debidas cuyo plazo ya pasó.",
-		    "Dates and hours in UTC-4 all year. \"On time\": filed within the deadline counted from its measurement, of those due whose deadline has passed.");
+	hd_doc_text(r->doc, es, en);
 	hd_doc_text(r->doc, "Lo que no tuvo una medición real no se informa: nunca se completa con un cero, un promedio ni el último valor. Cada comprobante se prueba con: hydroctl dga verify COMPROBANTE.",
 		    "What had no real measurement is not filed: it is never filled. Each receipt is proved by: hydroctl dga verify RECEIPT.");
 }
@@ -310,20 +321,21 @@ static int write_document(struct report *r, struct hydro_error *err)
 
 static void subtitle_of(const struct report *r, char ret[400])
 {
-	char from[32], to[32], now[32];
+	char from[32], to[32], now[32], zone[HD_CALENDAR_ZONE_TEXT];
 	int32_t offset = r->compliance.utc_offset_s;
+	hd_calendar_zone(offset, zone);
 	hd_local_date(r->compliance.from_ms, offset, from);
 	hd_local_date(r->compliance.to_ms - 1, offset, to);
 	hd_local_time(r->query->now_ms, offset, now);
 	const char *whose = r->query->client ? r->query->client : r->query->code ? r->query->code : "todas las obras";
-	(void)snprintf(ret, 400, "%.200s · %s – %s · emitido %s (UTC-4)", whose, from, to, now);
+	(void)snprintf(ret, 400, "%.200s · %s – %s · emitido %s (%s)", whose, from, to, now, zone);
 }
 
 int hd_report_document(struct hd_ledger *ledger, const struct hd_adapters *adapters, const struct hd_report_query *query, uint32_t format,
 		       struct hd_buf *ret, struct hydro_error *err)
 {
 	struct report *r = calloc(1, sizeof *r);
-	char subtitle[400];
+	char subtitle[400], title[96];
 	if (!r)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a report");
 	r->ledger = ledger;
@@ -332,7 +344,8 @@ int hd_report_document(struct hd_ledger *ledger, const struct hd_adapters *adapt
 	int rc = take_works(r, err);
 	if (rc == HYDRO_OK) {
 		subtitle_of(r, subtitle);
-		rc = hd_doc_new(format, "Informe mensual a la DGA", "Monthly report of filing", subtitle, &r->doc, err);
+		(void)snprintf(title, sizeof title, "Informe mensual de lo informado: %.40s", authority_of(r));
+		rc = hd_doc_new(format, title, "Monthly report of filing", subtitle, &r->doc, err);
 	}
 	if (rc == HYDRO_OK)
 		rc = write_document(r, err);

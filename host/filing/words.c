@@ -30,11 +30,11 @@ static const struct {
 	const char *cause, *es, *en; /* a cause that begins so */
 } causes[] = {
 	{"no_reading", "no hubo medición del sensor", "no measurement of the sensor"},
-	{"time-out", "la DGA no respondió a tiempo", "the regulator did not answer in time"},
+	{"time-out", "el regulador no respondió a tiempo", "the regulator did not answer in time"},
 	{"claim expired", "el envío se interrumpió", "the sending was interrupted"},
-	{"http 5", "error del servicio de la DGA", "the regulator's service failed"},
-	{"http 4", "la DGA rechazó la petición", "the regulator refused the request"},
-	{"no connection", "sin conexión con la DGA", "no connection to the regulator"},
+	{"http 5", "error del servicio del regulador", "the regulator's service failed"},
+	{"http 4", "el regulador rechazó la petición", "the regulator refused the request"},
+	{"no connection", "sin conexión con el regulador", "no connection to the regulator"},
 	{"restored", "base restaurada desde un respaldo", "the ledger was restored from a backup"},
 	{"format", "un valor no cabe en el formato", "a value does not fit the format"},
 };

@@ -93,3 +93,16 @@ Test(calendar, a_frequency_that_is_none_has_no_slots)
 	cr_assert_eq(hd_calendar_next(&hourly, INT64_MAX), INT64_MAX);
 	cr_assert_eq(hd_calendar_count(&hourly, INT64_MIN, INT64_MIN + 5), 0);
 }
+
+Test(calendar, a_regulators_clock_has_a_name)
+{
+	static const struct {
+		int32_t offset_s;
+		const char *text;
+	} zones[] = {{-14400, "UTC-4"}, {0, "UTC"}, {19800, "UTC+5:30"}, {-12600, "UTC-3:30"}, {1800, "UTC+0:30"}};
+	for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++) {
+		char text[HD_CALENDAR_ZONE_TEXT];
+		hd_calendar_zone(zones[i].offset_s, text);
+		cr_assert_str_eq(text, zones[i].text);
+	}
+}
