@@ -127,6 +127,32 @@ static int open_connections(struct hd_ledger *ledger, const struct hd_ledger_con
 	return rc;
 }
 
+/* One sealed secret is enough to tell a wrong key before anything is done with it. */
+static int check_key(void *arg, const struct hd_informant *informant, struct hydro_error *err)
+{
+	(void)arg, (void)informant, (void)err;
+	return HYDRO_OK;
+}
+
+static int find_sealed(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	bool row = false;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT number FROM informants WHERE sealed IS NOT NULL LIMIT 1", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	int rc = hd_db_step(db, stmt, &row, err);
+	if (rc == HYDRO_OK && row)
+		*(uint32_t *)arg = (uint32_t)sqlite3_column_int64(stmt, 0);
+	return rc;
+}
+
+static int try_key(struct hd_ledger *ledger, struct hydro_error *err)
+{
+	uint32_t number = 0;
+	int rc = hd_ledger_read(ledger, find_sealed, &number, err);
+	return rc == HYDRO_OK && number ? hd_ledger_informant_get(ledger, number, NULL, true, check_key, NULL, err) : rc;
+}
+
 int hd_ledger_open(const struct hd_ledger_config *config, struct hd_ledger **ret, bool *ret_restored, struct hydro_error *err)
 {
 	struct hd_ledger *ledger = calloc(1, sizeof *ledger);
@@ -141,6 +167,8 @@ int hd_ledger_open(const struct hd_ledger_config *config, struct hd_ledger **ret
 	(void)pthread_mutex_init(&ledger->lock, NULL);
 	(void)pthread_cond_init(&ledger->free_reader, NULL);
 	int rc = open_connections(ledger, config, err);
+	if (rc == HYDRO_OK)
+		rc = try_key(ledger, err);
 	if (rc == HYDRO_OK)
 		rc = hd_ledger_identify(ledger, config, ret_restored, err);
 	if (rc != HYDRO_OK) {
