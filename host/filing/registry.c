@@ -70,7 +70,8 @@ static int take_centre(void *arg, const struct hd_centre *row, struct hydro_erro
 	if (!grow(&f->centres, &f->centre_capacity, row->number, sizeof(struct filing_centre *)))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a centre");
 	struct filing_centre *c = f->centres[row->number];
-	if (!c) {
+	bool is_new = !c;
+	if (is_new) {
 		c = f->centres[row->number] = calloc(1, sizeof *c);
 		if (!c)
 			return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a centre");
@@ -91,6 +92,8 @@ static int take_centre(void *arg, const struct hd_centre *row, struct hydro_erro
 	c->check_share = row->check_share;
 	c->calls_per_s = row->calls_per_s > 0 ? row->calls_per_s : 1;
 	hd_pace_gate_set(&c->gate, c->calls_per_s, hd_clock_is_simulated() ? 0 : GATE_LATE_MS);
+	if (is_new) /* the process before this one may have called just now */
+		hd_pace_gate_take(&c->gate, l->now_ms);
 	return HYDRO_OK;
 }
 

@@ -52,7 +52,7 @@ class Lab:
         self.faults.write_text(json.dumps(list(faults)))
         self.clock = Clock(str(self.folder / "clock"), start)
         self.sim_options = ["--points", works, "--mix", "1:0:0:0", "--threads", 1, "--period", period, "--retention", "90d", "--clock", self.folder / "clock",
-                            "--faults", self.faults, "--hang-max", "2s", "--dga-rate", max(1, round(rate)), "--skew", "off"]
+                            "--faults", self.faults, "--hang-max", "20s", "--dga-rate", max(1, round(rate)), "--skew", "off"]
         self.sim = hydrolab.Sim(self.folder, *self.sim_options)
         self.sim.http.timeout = 900
         self.host, self.log = None, open(self.folder / "host.log", "ab")
@@ -60,7 +60,7 @@ class Lab:
     def launch(self, until, end=0, step=1, *more):
         build = hydrolab.build_dir()
         options = ["--dir", self.folder, "--dga", self.sim.port, "--plugins", build / "plugins", "--runner", build / "bin" / "hydro-runner", "--works", self.works,
-                   "--centres", self.centres, "--rate", self.rate, "--start", self.start, "--end", end, "--until", until, "--lease", LEASE, "--step", step, *more]
+                   "--centres", self.centres, "--rate", self.rate, "--start", self.start, "--end", end, "--until", until, "--lease", LEASE, "--timeout", 3000, "--step", step, *more]
         command = [build / "bin" / "filing_host", *options, "--", *self.sim_options]
         self.host = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, "TZ": "America/Santiago"})
         line = self.host.stdout.readline()
@@ -98,7 +98,7 @@ def month_faults(days):
     return [
         {"kind": "outage", "provider": "dga", "from": out, "until": out + 12 * HOUR},
         {"kind": "http_5xx", "provider": "dga", "probability": 0.02},
-        {"kind": "dga_accept_hang", "probability": 0.01, "count": 20},
+        {"kind": "dga_accept_hang", "probability": 0.01, "count": 8},
         {"kind": "dga_accept_cut", "probability": 0.01},
         {"kind": "dga_duplicate", "probability": 0.0005},
         {"kind": "dga_duplicate", "probability": 0.0095, "value": 1},
