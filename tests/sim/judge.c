@@ -41,10 +41,11 @@ struct centre {
 	uint64_t count;
 };
 
-/* A slot that was sent and not answered as taken, or answered so only after that. */
+/* A slot that was sent and not answered as taken, or more than once. */
 struct attempt {
-	uint64_t key; /* work << 32 | slot in s; 0: free */
+	uint64_t key; /* (work + 1) << 32 | slot in s; 0: free */
 	int64_t last_ms;
+	int64_t told_ms; /* when it was answered last that it is taken; NEVER */
 };
 
 struct violation {
@@ -179,7 +180,7 @@ static const struct attempt *attempt_find(const struct sim_judge *j, uint64_t ke
 	return a && a->key ? a : NULL;
 }
 
-static void attempt_put(struct sim_judge *j, uint64_t key, int64_t now_ms)
+static void attempt_put(struct sim_judge *j, uint64_t key, int64_t last_ms, int64_t told_ms)
 {
 	if (!j->attempts || j->attempt_count >= (j->attempt_mask + 1) / 4 * 3) {
 		size_t size = j->attempts ? (j->attempt_mask + 1) * 2 : 1024;
@@ -195,7 +196,7 @@ static void attempt_put(struct sim_judge *j, uint64_t key, int64_t now_ms)
 	}
 	struct attempt *a = attempt_at(j->attempts, j->attempt_mask, key);
 	j->attempt_count += !a->key;
-	*a = (struct attempt){key, now_ms};
+	*a = (struct attempt){key, last_ms, told_ms};
 }
 
 static int64_t day_of(int64_t ms)
@@ -223,16 +224,16 @@ static void judge_resend(struct sim_judge *j, const struct work *w, uint32_t slo
 	int64_t slot_ms = (int64_t)slot_s * 1000;
 	const struct attempt *a = attempt_find(j, slot_key(j, w, slot_s));
 	struct sim_taken taken = {0};
-	bool is_taken = sim_ledger_taken(j->sim->ledger, w->code, slot_ms, &taken) && taken.delivered;
-	int64_t last_ms = a ? a->last_ms : is_taken ? taken.arrival_ms : NEVER;
+	bool told_now = sim_ledger_taken(j->sim->ledger, w->code, slot_ms, &taken) && taken.delivered && !a;
+	int64_t told_ms = told_now ? taken.arrival_ms : a ? a->told_ms : NEVER, last_ms = told_now ? taken.arrival_ms : a ? a->last_ms : NEVER;
 	if (last_ms != NEVER && day_of(last_ms) == day_of(now_ms))
 		break_rule(j, SIM_RULE_SAME_DAY, w, slot_ms, now_ms);
-	if (is_taken && died_after(j, last_ms))
+	if (told_ms != NEVER && died_after(j, told_ms))
 		j->counts[SIM_RULE_AFTER_DEATH]++;
-	else if (is_taken)
+	else if (told_ms != NEVER)
 		break_rule(j, SIM_RULE_AFTER_ACCEPTANCE, w, slot_ms, now_ms);
-	if (a || is_taken)
-		attempt_put(j, slot_key(j, w, slot_s), now_ms);
+	if (a || told_now)
+		attempt_put(j, slot_key(j, w, slot_s), now_ms, told_ms);
 }
 
 void sim_judge_post(struct sim_judge *j, const struct sim_filing *f, int64_t now_ms)
@@ -306,10 +307,12 @@ void sim_judge_outcome(struct sim_judge *j, const struct sim_filing *f, enum sim
 	if (w && slot_s) {
 		if (outcome == SIM_FILED)
 			judge_taken(j, w, f, slot_ms, now_ms);
+		uint64_t key = slot_key(j, w, slot_s);
+		const struct attempt *a = attempt_find(j, key);
 		if (delivered)
 			sim_ledger_delivered(j->sim->ledger, f->work, slot_ms);
-		else
-			attempt_put(j, slot_key(j, w, slot_s), now_ms);
+		if (a || !delivered)
+			attempt_put(j, key, now_ms, delivered ? now_ms : a ? a->told_ms : NEVER);
 	}
 	(void)pthread_mutex_unlock(&j->lock);
 }
@@ -345,7 +348,8 @@ static void print_violations(struct sim_judge *j, uint32_t limit, struct hd_buf 
 		const struct violation *v = &j->kept[i];
 		hd_time_format(v->slot_ms, slot);
 		hd_time_format(v->at_ms, at);
-		(void)hd_buf_printf(out, "%s{\"rule\":\"%s\",\"work\":\"%s\",\"slot\":\"%s\",\"at\":\"%s\"}", i ? ",\n" : "", sim_count_names[v->rule], j->works[v->work].code, slot, at);
+		(void)hd_buf_printf(out, "%s{\"rule\":\"%s\",\"work\":\"%s\",\"slot\":\"%s\",\"at\":\"%s\"}", i ? ",\n" : "", sim_count_names[v->rule], j->works[v->work].code,
+		                    v->slot_ms ? slot : "", at);
 	}
 	(void)hd_buf_add_char(out, ']');
 }

@@ -182,6 +182,14 @@ Test(judge, lets_a_slot_go_again_whose_answer_died_with_its_process)
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_AFTER_DEATH), 1u);
 	post(&f, T0 + 2 * DAY, true, true);
 	expect_only(SIM_RULE_AFTER_ACCEPTANCE);
+	/* The first resend met a failure: the second is still demanded. */
+	struct sim_filing other = filing_of(1, T0, T0);
+	post(&other, T0 + 2 * DAY + 10 * MINUTE, true, true);
+	sim_judge_death(sim.judge, T0 + 2 * DAY + 10 * MINUTE);
+	post(&other, T0 + 3 * DAY, false, false);
+	post(&other, T0 + 4 * DAY, true, true);
+	expect_only(SIM_RULE_AFTER_ACCEPTANCE);
+	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_AFTER_DEATH), 3u);
 }
 
 Test(judge, counts_calls_of_a_centre_above_its_rate)
