@@ -219,7 +219,13 @@ struct filing_work *filing_work(struct hd_filing *f, uint32_t number);      /* N
 struct filing_centre *filing_centre(struct hd_filing *f, uint32_t number); /* NULL */
 /* Identifier and secret of an informant, read once and kept. */
 const struct filing_informant *filing_informant(struct hd_filing *f, uint32_t number, struct hydro_error *err);
+
+/* ---- versions.c ---- */
+/* The newest of the family by the slot's date, or the one that the work's own rows name. */
 const struct hd_adapter *filing_adapter_of(struct hd_filing *f, const struct filing_work *w, int64_t due_ms);
+/* What the work's versions in shadow would have sent for a slot, for the audit: JSON to be freed, NULL without any. One that would have
+ * refused is an alarm. */
+char *filing_shadows(struct hd_filing *f, struct filing_work *w, const struct hd_adapter *adapter, const hydro_filing_slot *slot);
 
 /* ---- works.c: slots and waiting slots in memory, timers ---- */
 struct filing_slot *filing_slot_find(struct filing_work *w, int64_t due_ms);

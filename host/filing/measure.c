@@ -221,6 +221,9 @@ static void freeze(struct look *l, int64_t due_ms, const struct hd_adapter *adap
 	row->measured_ms = r->ts_ms;
 	row->values = own->values;
 	row->add_marks = r->flagged ? HD_SLOT_FLAGGED : 0;
+	own->detail = filing_shadows(l->f, w, adapter, &slot);
+	row->detail = own->detail;
+	row->detail_len = own->detail ? strlen(own->detail) : 0;
 	if (next != HD_SLOT_UNKNOWN)
 		return;
 	row = filing_change_add(&l->f->changes, w, due_ms, HD_SLOT_QUEUED, next, l->now_ms, &own_next);

@@ -146,49 +146,6 @@ const struct filing_informant *filing_informant(struct hd_filing *f, uint32_t nu
 
 /* ---- works ---- */
 
-static bool local_date(const char *text, int32_t utc_offset_s, int64_t *ret_ms)
-{
-	unsigned year, month, day;
-	if (sscanf(text, "%4u-%2u-%2u", &year, &month, &day) != 3)
-		return false;
-	*ret_ms = hd_calendar_day_start(utc_offset_s, hd_days_from_civil(year, month, day));
-	return true;
-}
-
-/* [{"adapter":"dga_2027","from":"2027-01-01","mode":"shadow"}]: the last row whose date is not after the slot's, and that sends. */
-static const char *named_adapter(const struct filing_work *w, int64_t due_ms, char ret[64])
-{
-	ret[0] = '\0';
-	if (!w->adapters_json[0] || w->adapters_json[0] != '[' || w->adapters_json[1] == ']')
-		return ret;
-	cJSON *rows = cJSON_Parse(w->adapters_json);
-	const cJSON *row;
-	int64_t newest = INT64_MIN;
-	cJSON_ArrayForEach(row, rows)
-	{
-		const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "adapter"));
-		const char *from = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "from"));
-		const char *mode = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "mode"));
-		int64_t from_ms = INT64_MIN + 1;
-		if (!name || (mode && strcmp(mode, "live") != 0))
-			continue;
-		if (from && !local_date(from, w->calendar.utc_offset_s, &from_ms))
-			continue;
-		if (from_ms <= due_ms && from_ms >= newest) {
-			newest = from_ms;
-			(void)snprintf(ret, 64, "%s", name);
-		}
-	}
-	cJSON_Delete(rows);
-	return ret;
-}
-
-const struct hd_adapter *filing_adapter_of(struct hd_filing *f, const struct filing_work *w, int64_t due_ms)
-{
-	char name[64];
-	return hd_adapters_pick(f->config.adapters, w->family, named_adapter(w, due_ms, name), due_ms);
-}
-
 int hd_filing_calendar(const struct hd_adapters *adapters, const struct hd_work *work, struct hd_calendar *ret, struct hydro_error *err)
 {
 	const struct hd_adapter *adapter = hd_adapters_pick(adapters, work->family, "", HD_MAX(hd_clock_wall_ms(), work->starts_ms));
