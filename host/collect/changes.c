@@ -166,17 +166,45 @@ void changes_watch(void *arg, const struct hd_point *old, const struct hd_point 
 	hd_net_wake(c->config.net);
 }
 
+#define SCAN_POINTS 512u /* looked up together */
+
+/* The slot found last: most points one after another are of one account. */
+struct last_slot {
+	uint32_t provider, account, slot;
+};
+
+static uint32_t slot_of_scanned(struct hd_collect *c, const struct hd_point *point, struct last_slot *last)
+{
+	if ((point->bits & (HD_POINT_ACTIVE | HD_POINT_DELETED)) != HD_POINT_ACTIVE)
+		return HD_POINT_NONE;
+	bool same = last->provider < c->provider_count && last->account == point->account &&
+		    strcmp(c->providers[last->provider].config.name, hd_point_provider(point)) == 0;
+	if (!same) {
+		uint32_t provider = provider_find(c, hd_point_provider(point));
+		*last = (struct last_slot){provider, point->account, provider == UINT32_MAX ? HD_POINT_NONE : account_slot(c, provider, point->account)};
+	}
+	return last->slot;
+}
+
 int changes_scan(struct hd_collect *c, struct hydro_error *err)
 {
 	uint32_t count = hd_points_count(c->config.points);
-	for (uint32_t i = 0; i < count; i++) {
-		const struct hd_point *point = hd_points_get(c->config.points, i);
-		if (!point)
-			continue;
-		struct change change = {.slot = slot_of(c, point), .index = i};
-		hd_point_unref(point);
+	struct last_slot last = {.provider = UINT32_MAX};
+	for (uint32_t first = 0; first < count; first += SCAN_POINTS) {
+		uint32_t indices[SCAN_POINTS], n = HD_MIN(count - first, SCAN_POINTS);
+		const struct hd_point *points[SCAN_POINTS];
+		struct change changes[SCAN_POINTS];
+		for (uint32_t i = 0; i < n; i++)
+			indices[i] = first + i;
+		hd_points_get_many(c->config.points, indices, n, points);
+		for (uint32_t i = 0; i < n; i++) {
+			changes[i] = (struct change){.slot = points[i] ? slot_of_scanned(c, points[i], &last) : HD_POINT_NONE, .index = first + i};
+			hd_point_unref(points[i]);
+		}
+		bool pushed = true;
 		pthread_mutex_lock(&c->changes_lock);
-		bool pushed = change_push(c, change);
+		for (uint32_t i = 0; i < n && pushed; i++)
+			pushed = change_push(c, changes[i]);
 		pthread_mutex_unlock(&c->changes_lock);
 		if (!pushed)
 			return hd_error_set(err, HYDRO_E_NOMEM, "no memory for %u points", count);

@@ -55,15 +55,41 @@ static int load_config(struct hd_daemon *d, struct hydro_error *err)
 	return HYDRO_OK;
 }
 
+struct load {
+	struct hd_daemon *d;
+	int rc;
+	struct hydro_error err;
+};
+
+static void *load_points(void *arg)
+{
+	struct load *load = arg;
+	load->rc = hd_store_points_load(load->d->store, load->d->points, &load->err);
+	return NULL;
+}
+
+/* Beside what does not need the points: plugins are waited for, the journal is read. */
+static int open_beside_points(struct hd_daemon *d, struct hydro_error *err)
+{
+	struct load load = {.d = d, .err = {.struct_size = sizeof load.err}};
+	pthread_t thread;
+	int rc = hd_thread_start(&thread, HD_ROLE_ANY, "points", load_points, &load, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	rc = daemon_open_plugins(d, err);
+	if (rc == HYDRO_OK)
+		rc = daemon_open_record(d, err);
+	(void)pthread_join(thread, NULL);
+	if (rc != HYDRO_OK || load.rc == HYDRO_OK)
+		return rc;
+	return hd_error_set(err, load.rc, "%s", load.err.text);
+}
+
 static int open_all(struct hd_daemon *d, struct hydro_error *err)
 {
 	int rc = daemon_open_data(d, err);
 	if (rc == HYDRO_OK)
-		rc = daemon_open_plugins(d, err);
-	if (rc == HYDRO_OK)
-		rc = hd_store_points_load(d->store, d->points, err);
-	if (rc == HYDRO_OK)
-		rc = daemon_open_record(d, err);
+		rc = open_beside_points(d, err);
 	if (rc == HYDRO_OK)
 		rc = daemon_open_pipeline(d, err);
 	if (rc == HYDRO_OK)

@@ -58,7 +58,8 @@ int daemon_open_data(struct hd_daemon *d, struct hydro_error *err)
 	HD_CLEANUP(hd_cleanup_free) char *lock = daemon_path(d, "LOCK");
 	HD_CLEANUP(hd_cleanup_free) char *names = daemon_path(d, "names");
 	HD_CLEANUP(hd_cleanup_free) char *business = daemon_path(d, "business.db");
-	if (rc == HYDRO_OK && (!lock || !names || !business))
+	HD_CLEANUP(hd_cleanup_free) char *snapshot = daemon_path(d, "points.snapshot");
+	if (rc == HYDRO_OK && (!lock || !names || !business || !snapshot))
 		rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory for paths");
 	if (rc == HYDRO_OK)
 		rc = hd_fs_lock(lock, &d->lock_fd, err);
@@ -67,7 +68,7 @@ int daemon_open_data(struct hd_daemon *d, struct hydro_error *err)
 	if (rc == HYDRO_OK)
 		rc = hd_names_open(names, &d->names, err);
 	if (rc == HYDRO_OK) {
-		struct hd_store_config config = {.path = business, .key = &d->key};
+		struct hd_store_config config = {.path = business, .key = &d->key, .snapshot = snapshot};
 		rc = hd_store_open(&config, &d->store, err);
 	}
 	if (rc == HYDRO_OK && hd_points_new(&d->points) != HYDRO_OK)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_POINTS 4096u
+#define PAGE_POINTS HD_POINTS_PAGE
 #define PAGES (HD_POINTS_MAX / PAGE_POINTS + 1)
 #define WATCHERS_MAX 8u
 #define FIRST_BUCKETS 1024u
@@ -16,7 +16,8 @@
 struct hd_points {
 	pthread_rwlock_t lock; /* guards: pages, count, buckets, mask; a swap of a point's pointer takes it for writing */
 	struct hd_point **pages[PAGES];
-	uint32_t count;
+	void *memory[PAGES]; /* of pages that were loaded as one block */
+	uint32_t count, loading; /* loading: will be there once all pages are loaded */
 	uint32_t *buckets; /* index + 1, by the id's hash; 0 = free */
 	uint32_t mask;
 	struct { hd_points_watch_fn fn; void *arg; } watchers[WATCHERS_MAX];
@@ -48,14 +49,23 @@ void hd_points_free(struct hd_points **points)
 {
 	if (!*points)
 		return;
-	for (uint32_t i = 0; i < (*points)->count; i++)
-		hd_point_unref(*slot_of(*points, i));
-	for (uint32_t i = 0; i < PAGES; i++)
-		free((*points)->pages[i]);
+	hd_points_clear(*points);
 	free((*points)->buckets);
 	(void)pthread_rwlock_destroy(&(*points)->lock);
 	free(*points);
 	*points = NULL;
+}
+
+void hd_points_clear(struct hd_points *points)
+{
+	for (uint32_t i = 0; i < points->count; i++)
+		hd_point_unref(*slot_of(points, i));
+	for (uint32_t i = 0; i < PAGES; i++) {
+		free(HD_STEAL(points->pages[i]));
+		free(HD_STEAL(points->memory[i]));
+	}
+	memset(points->buckets, 0, (points->mask + (size_t)1) * sizeof *points->buckets);
+	points->count = points->loading = 0;
 }
 
 struct hd_point *hd_point_make(const struct hd_point_spec *spec, struct hydro_error *err)
@@ -157,14 +167,21 @@ int hd_points_put(struct hd_points *points, const struct hd_point_spec *spec, ui
 
 const struct hd_point *hd_points_get(struct hd_points *points, uint32_t index)
 {
-	struct hd_point *point = NULL;
+	const struct hd_point *point = NULL;
+	hd_points_get_many(points, &index, 1, &point);
+	return point;
+}
+
+void hd_points_get_many(struct hd_points *points, const uint32_t *indices, uint32_t count, const struct hd_point **ret)
+{
 	(void)pthread_rwlock_rdlock(&points->lock);
-	if (index < points->count) {
-		point = *slot_of(points, index);
-		__atomic_add_fetch(&point->refs, 1, __ATOMIC_RELAXED);
+	for (uint32_t i = 0; i < count; i++) {
+		struct hd_point *point = indices[i] < points->count ? *slot_of(points, indices[i]) : NULL;
+		if (point)
+			__atomic_add_fetch(&point->refs, 1, __ATOMIC_RELAXED);
+		ret[i] = point;
 	}
 	(void)pthread_rwlock_unlock(&points->lock);
-	return point;
 }
 
 void hd_point_unref(const struct hd_point *point)
@@ -213,4 +230,71 @@ void hd_points_watch(struct hd_points *points, hd_points_watch_fn fn, void *arg)
 	HD_ASSERT(points->watcher_count < WATCHERS_MAX);
 	points->watchers[points->watcher_count].fn = fn;
 	points->watchers[points->watcher_count++].arg = arg;
+}
+
+/* ---- loading ---- */
+
+size_t hd_point_bytes(const struct hd_point *point)
+{
+	return sizeof *point + point->zone_at + strlen(hd_point_zone(point)) + 1;
+}
+
+bool hd_point_fits(const struct hd_point *point, size_t bytes)
+{
+	if (bytes <= sizeof *point)
+		return false;
+	size_t texts = bytes - sizeof *point;
+	const uint16_t at[] = {point->name_at, point->provider_at, point->pipeline_at, point->options_at, point->params_at, point->zone_at};
+	if (at[0] != 0 || at[HD_ARRAY_LEN(at) - 1] >= texts)
+		return false;
+	for (size_t i = 1; i < HD_ARRAY_LEN(at); i++)
+		if (at[i] <= at[i - 1] || point->texts[at[i] - 1] != '\0')
+			return false;
+	return memchr(hd_point_zone(point), '\0', texts - point->zone_at) != NULL;
+}
+
+int hd_points_load_begin(struct hd_points *points, uint32_t count, struct hydro_error *err)
+{
+	if (points->count)
+		return hd_error_set(err, HYDRO_E_CONFLICT, "there are points already");
+	if (count > HD_POINTS_MAX)
+		return hd_error_set(err, HYDRO_E_LIMIT, "more than %u points", HD_POINTS_MAX);
+	uint32_t mask = points->mask;
+	while ((uint64_t)count * 2 > mask)
+		mask = mask * 2 + 1;
+	uint32_t *buckets = calloc((size_t)mask + 1, sizeof *buckets);
+	if (!buckets)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for points");
+	free(points->buckets);
+	points->buckets = buckets;
+	points->mask = mask;
+	points->loading = count;
+	return HYDRO_OK;
+}
+
+int hd_points_load_page(struct hd_points *points, uint32_t first, uint32_t count, void *memory, const uint32_t *offsets)
+{
+	HD_ASSERT(first % PAGE_POINTS == 0 && count <= PAGE_POINTS && first + count <= points->loading && !points->pages[first / PAGE_POINTS]);
+	struct hd_point **page = calloc(PAGE_POINTS, sizeof *page);
+	if (!page)
+		return HYDRO_E_NOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		struct hd_point *point = page[i] = (struct hd_point *)(void *)((uint8_t *)memory + offsets[i]);
+		point->refs = 2; /* the table's, and one that is never given back: its memory goes with the page's */
+		point->index = first + i;
+		for (uint32_t k = (uint32_t)hd_hash(&point->id, sizeof point->id) & points->mask;; k = (k + 1) & points->mask) {
+			uint32_t none = 0;
+			if (__atomic_load_n(&points->buckets[k], __ATOMIC_RELAXED) == 0 &&
+			    __atomic_compare_exchange_n(&points->buckets[k], &none, first + i + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+				break;
+		}
+	}
+	points->pages[first / PAGE_POINTS] = page;
+	points->memory[first / PAGE_POINTS] = memory;
+	return HYDRO_OK;
+}
+
+void hd_points_load_end(struct hd_points *points)
+{
+	points->count = points->loading;
 }

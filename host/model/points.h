@@ -38,7 +38,7 @@ struct hd_point_spec {
 
 /* Immutable, one allocation with its texts behind it. */
 struct hd_point {
-	uint32_t refs; /* atomic; by hd_points_get and hd_point_unref only */
+	uint32_t refs; /* atomic; by hd_points_get and hd_point_unref only; one of a loaded page's never falls to 0 */
 	uint32_t index;
 	struct hd_uuid id;
 	uint64_t version;
@@ -75,6 +75,8 @@ void hd_points_free(struct hd_points **points);
 int hd_points_put(struct hd_points *points, const struct hd_point_spec *spec, uint32_t *ret_index, struct hydro_error *err);
 /* A reference to be given back, or NULL. [any] */
 const struct hd_point *hd_points_get(struct hd_points *points, uint32_t index);
+/* The same for several at once; NULL for those that are not there. [any] */
+void hd_points_get_many(struct hd_points *points, const uint32_t *indices, uint32_t count, const struct hd_point **ret);
 void hd_point_unref(const struct hd_point *point);
 /* For HD_CLEANUP. */
 void hd_cleanup_point(const struct hd_point **point);
@@ -84,6 +86,28 @@ uint32_t hd_points_find(struct hd_points *points, const struct hd_uuid *id);
 struct hd_uuid hd_points_id(struct hd_points *points, uint32_t index);
 /* Indices are 0 … count-1. [any] */
 uint32_t hd_points_count(struct hd_points *points);
+
+/*
+ * Many points at once, at the start, into an empty table that nobody uses yet: page by page, from several threads. A page
+ * is HD_POINTS_PAGE points one after another in one block of memory, which the table keeps to its end.
+ */
+#define HD_POINTS_PAGE 4096u
+/* Room for `count` points. HYDRO_E_NOMEM, HYDRO_E_LIMIT; HYDRO_E_CONFLICT when there are points. [control] */
+int hd_points_load_begin(struct hd_points *points, uint32_t count, struct hydro_error *err);
+/*
+ * The page that begins with number `first`: point i lies at memory + offsets[i], and all of them passed hd_point_fits.
+ * Ids are different ones. Takes `memory` (of malloc) over, in success only; HYDRO_E_NOMEM. [any; each page once]
+ */
+int hd_points_load_page(struct hd_points *points, uint32_t first, uint32_t count, void *memory, const uint32_t *offsets);
+/* All pages are there. [control] */
+void hd_points_load_end(struct hd_points *points);
+/* Away with all points, so that they can be loaded again. [control, while nobody else uses it] */
+void hd_points_clear(struct hd_points *points);
+/* Bytes of a point with its texts. */
+size_t hd_point_bytes(const struct hd_point *point);
+/* Whether `bytes` bytes hold a point whose texts all end inside. */
+bool hd_point_fits(const struct hd_point *point, size_t bytes);
+
 /* At most 8 watchers, set before the threads start. [control] */
 void hd_points_watch(struct hd_points *points, hd_points_watch_fn fn, void *arg);
 

@@ -28,7 +28,9 @@ struct hd_plans;
 struct hd_shapes;
 struct hd_mview;
 struct hd_lua_fault;
+struct hd_plan;
 struct hd_script;
+struct hd_shape;
 struct hd_spec;
 
 /* Row of a query or replay: `sample` is borrowed for the call; other than HYDRO_OK ends it. */
@@ -86,11 +88,22 @@ int hd_pipeline_open(const struct hd_pipeline_config *config, struct hd_pipeline
  */
 int hd_pipeline_recover(struct hd_pipeline *pipeline, uint64_t *ret_records, struct hydro_error *err);
 /*
- * The plan a point had when its state was written, so that a start need not build it: its numbers, with a shape that was
- * compiled for another point meanwhile. HYDRO_E_NOTFOUND when the point's configuration or the generation is another one,
- * or no such shape is there yet: build and compile then. [control, before hd_pipeline_recover]
+ * Gives all points on their workers the plans and the state they were kept with, as far as configuration and generation are
+ * the same, their shapes are compiled, and `pipeline_of` names for a shape the pipeline whose points may have it (NULL: none
+ * may; called by all workers). Others are left for hd_pipeline_build_rest. `ret_points`: that have theirs. HYDRO_E_NOMEM.
+ * [control, before anything is swapped or recovered]
  */
-int hd_pipeline_plan_stored(struct hd_pipeline *pipeline, uint32_t point, uint64_t config_version, uint32_t generation, struct hd_plan **ret);
+int hd_pipeline_adopt(struct hd_pipeline *pipeline, const char *(*pipeline_of)(void *arg, const struct hd_shape *shape), void *arg, uint32_t *ret_points,
+		      struct hydro_error *err);
+#define HD_ADOPT_SAMPLES_MAX 1024u
+/* A point for each shape that was kept, whose plan is to be compiled before hd_pipeline_adopt; how many there are. [control] */
+uint32_t hd_pipeline_adopt_samples(struct hd_pipeline *pipeline, uint32_t *ret_points, uint32_t max);
+/*
+ * Then, on their workers, a plan from `build` for each point that has a pipeline and no plan; what it fails for is left
+ * without. HYDRO_E_NOMEM of `build` ends it. [control, as above]
+ */
+int hd_pipeline_build_rest(struct hd_pipeline *pipeline, int (*build)(void *arg, uint32_t worker, const struct hd_point *point, struct hd_plan **ret), void *arg,
+			   struct hydro_error *err);
 /* No more jobs are taken; returns when all that were posted are done and handed to the journal, or HYDRO_E_TIMEOUT. [control] */
 int hd_pipeline_drain(struct hd_pipeline *pipeline, int64_t timeout_ms, struct hydro_error *err);
 /*

@@ -228,7 +228,12 @@ struct hd_shape *hd_shapes_find(struct hd_shapes *shapes, uint64_t hash)
 
 void hd_shape_ref(struct hd_shape *shape)
 {
-	(void)__atomic_add_fetch(&shape->refs, 1, __ATOMIC_RELAXED);
+	hd_shape_ref_many(shape, 1);
+}
+
+void hd_shape_ref_many(struct hd_shape *shape, uint32_t count)
+{
+	(void)__atomic_add_fetch(&shape->refs, count, __ATOMIC_RELAXED);
 }
 
 /* Unless it is the last one: that goes under the lock, or another could find the shape meanwhile. */

@@ -30,7 +30,7 @@ uint32_t hd_shapes_count(struct hd_shapes *shapes);
 
 struct hd_plan {
 	struct hd_shape *shape;  /* a reference; NULL once a point has taken it */
-	uint64_t config_version; /* of the point it was built from, for hd_pipeline_plan_stored; 0 after hd_plan_compile: what the
+	uint64_t config_version; /* of the point it was built from, 0 after hd_plan_compile: what the
 	                          * point has when the plan is given */
 	double params[];         /* as many as the shape says */
 };

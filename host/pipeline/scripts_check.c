@@ -48,16 +48,22 @@ static void diag_of_plan(const struct hd_script *script, const struct hd_plan_fa
 int hd_scripts_build(struct hd_scripts *s, struct hd_script *script, const struct hd_point *point, struct hd_plan **ret,
 		     struct hd_scripts_diags *diags, struct hydro_error *err)
 {
+	return hd_scripts_build_in(s, s->builder, &s->spec, script, point, ret, diags, err);
+}
+
+int hd_scripts_build_in(struct hd_scripts *s, struct hd_lua *lua, struct hd_spec *spec, struct hd_script *script, const struct hd_point *point,
+			struct hd_plan **ret, struct hd_scripts_diags *diags, struct hydro_error *err)
+{
 	struct hd_diag diag = {0};
 	struct hd_plan_fault fault = {0};
 	uint32_t generation = 0;
-	int rc = hd_script_build(s->builder, script, point, &s->spec, &diag, err);
+	int rc = hd_script_build(lua, script, point, spec, &diag, err);
 	if (rc == HYDRO_OK)
 		rc = hd_names_intern(s->config.names, HD_NAME_GENERATION, hd_script_version(script), &generation, err);
 	if (rc == HYDRO_OK) {
 		/* What goes live is of the pipeline's own shapes, which its stored plans are found among. */
 		struct hd_shapes *shapes = s->pipeline ? hd_pipeline_shapes(s->pipeline) : s->shapes;
-		rc = hd_plan_compile(shapes, &s->spec, generation, script, ret, &fault, err);
+		rc = hd_plan_compile(shapes, spec, generation, script, ret, &fault, err);
 		if (rc != HYDRO_OK)
 			diag_of_plan(script, &fault, err, &diag);
 		else

@@ -73,6 +73,9 @@ void hd_scripts_diags_json(const struct hd_scripts_diags *diags, struct hd_buf *
 /* Builds and compiles for a point. The script is attached to the builder. */
 int hd_scripts_build(struct hd_scripts *s, struct hd_script *script, const struct hd_point *point, struct hd_plan **ret,
 		     struct hd_scripts_diags *diags, struct hydro_error *err);
+/* The same in another state that the script is attached to. [the thread that owns state and spec] */
+int hd_scripts_build_in(struct hd_scripts *s, struct hd_lua *lua, struct hd_spec *spec, struct hd_script *script, const struct hd_point *point,
+			struct hd_plan **ret, struct hd_scripts_diags *diags, struct hydro_error *err);
 /* Attaches to the builder, builds the samples, runs the selftest; on failure nothing stays attached. */
 int hd_scripts_try(struct hd_scripts *s, struct hd_script *script, uint32_t *ret_samples, struct hd_scripts_diags *diags, struct hydro_error *err);
 
@@ -81,9 +84,8 @@ int hd_scripts_call_builder(void *arg, uint32_t worker, struct hd_script *script
 			    const struct hd_point *point, struct hd_lua_fault *fault);
 
 /* scripts_plans.c; lock held */
-/* A plan for every point of the entry's pipeline. first: at the start; stored plans
- * are taken where they fit, and a point that cannot have a plan is told as an event and passed by. */
-int hd_scripts_build_all(struct hd_scripts *s, const struct hd_scripts_entry *entry, bool first, struct hd_plans *plans, uint32_t *ret_points,
+/* A plan for every point of the entry's pipeline. */
+int hd_scripts_build_all(struct hd_scripts *s, const struct hd_scripts_entry *entry, struct hd_plans *plans, uint32_t *ret_points,
 			 struct hd_scripts_diags *diags, struct hydro_error *err);
 /* Makes sure that all workers have the script, or that none has it any more. *worst_ns (may be NULL) is raised to the longest
  * time that it took one of them. */

@@ -83,32 +83,12 @@ void hd_scripts_detach(struct hd_scripts *s, struct hd_script *script, int64_t *
 	(void)on_all_workers(s, script, true, worst_ns, NULL);
 }
 
-/*
- * The plan that the point had when the daemon stopped, if script and configuration are the same: a start runs no build a
- * million times. Not for one with a Lua step that a point, not a sample, was the first to have: its number is this run's.
- */
-static bool stored_plan(struct hd_scripts *s, const struct hd_scripts_entry *entry, const struct hd_point *point, struct hd_plan **ret)
-{
-	uint32_t generation = hd_names_find(s->config.names, HD_NAME_GENERATION, hd_script_version(entry->live));
-	if (!generation || hd_pipeline_plan_stored(s->pipeline, point->index, point->version, generation, ret) != HYDRO_OK)
-		return false;
-	const struct hd_shape *shape = (*ret)->shape;
-	bool sure = shape->script == NULL || shape->script == entry->live;
-	for (uint32_t i = 0; i < shape->step_count; i++)
-		sure &= shape->steps[i].kind != &hd_step_lua || shape->steps[i].function < entry->sure_functions;
-	if (!sure)
-		hd_plan_free(ret);
-	return sure;
-}
-
 /* One point of the pipeline into `plans`. */
-static int build_point(struct hd_scripts *s, const struct hd_scripts_entry *entry, const struct hd_point *point, bool stored, struct hd_plans *plans,
+static int build_point(struct hd_scripts *s, const struct hd_scripts_entry *entry, const struct hd_point *point, struct hd_plans *plans,
 		       struct hd_scripts_diags *diags, struct hydro_error *err)
 {
 	struct hd_plan *plan = NULL;
-	int rc = HYDRO_OK;
-	if (!stored || !stored_plan(s, entry, point, &plan))
-		rc = hd_scripts_build(s, hd_scripts_of_point(entry, point->index), point, &plan, diags, err);
+	int rc = hd_scripts_build(s, hd_scripts_of_point(entry, point->index), point, &plan, diags, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	rc = hd_plans_put(plans, point->index, plan);
@@ -119,55 +99,117 @@ static int build_point(struct hd_scripts *s, const struct hd_scripts_entry *entr
 	return HYDRO_OK;
 }
 
-int hd_scripts_build_all(struct hd_scripts *s, const struct hd_scripts_entry *entry, bool first, struct hd_plans *plans, uint32_t *ret_points,
+int hd_scripts_build_all(struct hd_scripts *s, const struct hd_scripts_entry *entry, struct hd_plans *plans, uint32_t *ret_points,
 			 struct hd_scripts_diags *diags, struct hydro_error *err)
 {
-	uint32_t count = hd_points_count(s->config.points), built = 0, failed = 0;
+	uint32_t count = hd_points_count(s->config.points), built = 0;
 	int rc = HYDRO_OK;
 	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++) {
 		const struct hd_point *point = hd_points_get(s->config.points, i);
 		if (!point)
 			continue;
 		if (!(point->bits & HD_POINT_DELETED) && strcmp(hd_point_pipeline(point), entry->name) == 0) {
-			rc = build_point(s, entry, point, first, plans, diags, err);
+			rc = build_point(s, entry, point, plans, diags, err);
 			if (rc == HYDRO_OK && ++built % SLICE_POINTS == 0)
 				(void)sched_yield();
-			if (rc != HYDRO_OK && first && rc != HYDRO_E_NOMEM) {
-				if (failed++ < FAULTS_TOLD_MAX)
-					hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "point %s: %s", hd_point_name(point), err->text);
-				rc = HYDRO_OK;
-			}
 		}
 		hd_point_unref(point);
 	}
-	if (failed > FAULTS_TOLD_MAX)
-		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "%u more points of pipeline %s have no plan", failed - FAULTS_TOLD_MAX, entry->name);
 	*ret_points = built;
+	return rc;
+}
+
+/* ---- the plans of all points at the start ---- */
+
+struct first {
+	struct hd_scripts *s;
+	struct hd_spec specs[HD_WORKERS_MAX]; /* each its worker's */
+	pthread_mutex_t lock; /* guards: failed */
+	uint32_t failed;
+};
+
+/*
+ * The pipeline whose points may have a shape that was kept: that of the script as it is now. Not one with a Lua step that a
+ * point, not a sample, was the first to have: its number is this run's. [worker]
+ */
+static const char *pipeline_of_shape(void *arg, const struct hd_shape *shape)
+{
+	const struct first *first = arg;
+	const struct hd_scripts *s = first->s;
+	for (uint32_t k = 0; k < s->entry_count; k++) {
+		const struct hd_scripts_entry *entry = &s->entries[k];
+		if (!entry->live || shape->generation != hd_names_find(s->config.names, HD_NAME_GENERATION, hd_script_version(entry->live)))
+			continue;
+		bool sure = shape->script == NULL || shape->script == entry->live;
+		for (uint32_t i = 0; i < shape->step_count; i++)
+			sure &= shape->steps[i].kind != &hd_step_lua || shape->steps[i].function < entry->sure_functions;
+		return sure ? entry->name : NULL;
+	}
+	return NULL;
+}
+
+/* A point that cannot have a plan is told and passed by. [worker] */
+static int build_first(void *arg, uint32_t worker, const struct hd_point *point, struct hd_plan **ret)
+{
+	struct first *first = arg;
+	struct hd_scripts *s = first->s;
+	struct hydro_error err = {0};
+	struct hd_scripts_diags diags = {.count = 0};
+	const struct hd_scripts_entry *entry = hd_scripts_find(s, hd_point_pipeline(point));
+	if (!entry || !entry->live)
+		return HYDRO_E_NOTFOUND;
+	int rc = hd_scripts_build_in(s, s->workers[worker], &first->specs[worker], hd_scripts_of_point(entry, point->index), point, ret, &diags, &err);
+	if (rc == HYDRO_OK || rc == HYDRO_E_NOMEM)
+		return rc;
+	(void)pthread_mutex_lock(&first->lock);
+	bool tell = first->failed++ < FAULTS_TOLD_MAX;
+	(void)pthread_mutex_unlock(&first->lock);
+	if (tell)
+		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "point %s: %s", hd_point_name(point), err.text);
+	return rc;
+}
+
+/* A plan of each shape that was kept, so that those shapes are there; the points themselves come after. */
+static int compile_samples(struct hd_scripts *s, struct hd_plan **ret, uint32_t *ret_count, struct hydro_error *err)
+{
+	uint32_t points[HD_ADOPT_SAMPLES_MAX], count = hd_pipeline_adopt_samples(s->pipeline, points, HD_ADOPT_SAMPLES_MAX);
+	int rc = HYDRO_OK;
+	*ret_count = 0;
+	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++) {
+		HD_CLEANUP(hd_cleanup_point) const struct hd_point *point = hd_points_get(s->config.points, points[i]);
+		const struct hd_scripts_entry *entry = hd_scripts_find(s, hd_point_pipeline(point));
+		struct hd_scripts_diags diags = {.count = 0};
+		if (!entry || !entry->live)
+			continue;
+		rc = hd_scripts_build(s, entry->live, point, &ret[*ret_count], &diags, err);
+		*ret_count += rc == HYDRO_OK;
+		rc = rc == HYDRO_E_NOMEM ? rc : HYDRO_OK; /* what is wrong is told when its turn comes */
+	}
 	return rc;
 }
 
 int hd_scripts_first_plans(struct hd_scripts *s, struct hydro_error *err)
 {
-	struct hd_plans *plans = NULL;
-	int rc = hd_plans_new(&plans);
-	if (rc != HYDRO_OK)
-		return hd_error_set(err, rc, "no memory for plans");
-	for (uint32_t i = 0; i < s->entry_count && rc == HYDRO_OK; i++) {
-		struct hd_scripts_entry *entry = &s->entries[i];
-		struct hd_scripts_diags diags = {.count = 0};
-		uint32_t points;
-		if (!entry->live)
-			continue;
-		rc = hd_scripts_build_all(s, entry, true, plans, &points, &diags, err);
-		if (rc == HYDRO_OK)
-			rc = hd_scripts_attach(s, entry->live, NULL, err);
-	}
-	if (rc != HYDRO_OK) {
-		hd_plans_free(&plans);
-		return rc;
-	}
-	struct hd_swap_report report;
-	return hd_pipeline_swap(s->pipeline, plans, &report, err);
+	struct first first = {.s = s, .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct hd_plan *samples[HD_ADOPT_SAMPLES_MAX];
+	uint32_t sample_count = 0, points = 0;
+	int rc = HYDRO_OK;
+	for (uint32_t i = 0; i < s->entry_count && rc == HYDRO_OK; i++)
+		if (s->entries[i].live)
+			rc = hd_scripts_attach(s, s->entries[i].live, NULL, err);
+	if (rc == HYDRO_OK)
+		rc = compile_samples(s, samples, &sample_count, err);
+	if (rc == HYDRO_OK)
+		rc = hd_pipeline_adopt(s->pipeline, pipeline_of_shape, &first, &points, err);
+	if (rc == HYDRO_OK)
+		rc = hd_pipeline_build_rest(s->pipeline, build_first, &first, err);
+	for (uint32_t i = 0; i < sample_count; i++)
+		hd_plan_free(&samples[i]);
+	for (uint32_t i = 0; i < HD_WORKERS_MAX; i++)
+		hd_spec_done(&first.specs[i]);
+	if (first.failed > FAULTS_TOLD_MAX)
+		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "%u more points have no plan", first.failed - FAULTS_TOLD_MAX);
+	return rc;
 }
 
 /* A changed point: its new plan, or none; whose build fails keeps the one it has. */
@@ -185,7 +227,7 @@ static int follow_point(struct hd_scripts *s, uint32_t index, struct hd_plans *p
 		rc = hd_plans_put(plans, index, NULL);
 	else if (!entry || !entry->live)
 		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "point %s: there is no pipeline '%s' that runs", hd_point_name(point), name);
-	else if ((rc = build_point(s, entry, point, false, plans, &diags, &err)) != HYDRO_OK)
+	else if ((rc = build_point(s, entry, point, plans, &diags, &err)) != HYDRO_OK)
 		hd_scripts_event(s, HD_EVENT_ERROR, "plan_failed", "point %s keeps its plan: %s", hd_point_name(point), err.text);
 	hd_point_unref(point);
 	return rc == HYDRO_E_NOMEM ? rc : HYDRO_OK;

@@ -114,7 +114,7 @@ static int go_live(struct attempt *a, struct hydro_error *err)
 	int rc = hd_plans_new(&plans);
 	if (rc != HYDRO_OK)
 		return hd_error_set(err, rc, "no memory for plans");
-	rc = hd_scripts_build_all(s, &a->after, false, plans, &a->points, &a->diags, err);
+	rc = hd_scripts_build_all(s, &a->after, plans, &a->points, &a->diags, err);
 	a->build_ns = hd_clock_real_ns() - begun;
 	if (rc == HYDRO_OK)
 		rc = hd_scripts_attach(s, a->script, &a->pause_ns, err);
@@ -397,7 +397,7 @@ int hd_scripts_check(struct hd_scripts *s, const char *name, const char *text, s
 		(void)snprintf(after.name, sizeof after.name, "%s", name);
 		rc = hd_plans_new(&plans);
 		if (rc == HYDRO_OK)
-			rc = hd_scripts_build_all(s, &after, false, plans, &a.points, &a.diags, err);
+			rc = hd_scripts_build_all(s, &after, plans, &a.points, &a.diags, err);
 		hd_plans_free(&plans);
 		hd_lua_detach(s->builder, a.script);
 	}

@@ -4,10 +4,9 @@
  * through them; the keeper's thread puts each into its file once all it holds is synced: state is never ahead of data. At
  * the start the files are mapped, points take their state when they get their plan, and the journal's tail goes through.
  */
-#include "pipeline/state_file.h"
+#include "pipeline/keeper.h"
 
 #include "base/fs.h"
-#include "base/queue.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,163 +29,6 @@ struct shard_image {
 	uint64_t lsn;
 	struct hd_buf data;
 };
-
-struct mapping {
-	void *data;
-	size_t len;
-};
-
-struct hd_keeper {
-	pthread_t thread;
-	bool started;
-	struct hd_queue *queue; /* of shard_image */
-	_Atomic bool stopping;
-	uint64_t shard_lsn[HD_SHARDS]; /* keeper's thread after the start */
-	struct mapping maps[HD_SHARDS];
-	/* Entries that no plan took over yet, by point; a pointer pair each. Owned by the point's worker after the start. */
-	struct hd_stored *pages[HD_PAGES];
-	_Atomic bool recovered;
-	struct hd_shape *last; /* the shape found last, with a reference: most points share few. [control] */
-};
-
-static void path_of(const struct hd_pipeline *p, uint32_t shard, char *ret, size_t size)
-{
-	(void)snprintf(ret, size, "%s/%02x.state", p->config.state_dir, shard);
-}
-
-/* ---- reading at the start ---- */
-
-static int keep_entry(void *arg, const struct hd_stored *stored)
-{
-	struct hd_pipeline *p = arg;
-	uint32_t point = stored->point->point;
-	struct hd_point_block *block = hd_pipeline_block(p, point);
-	struct hd_stored **page = &p->keeper->pages[point / HD_PAGE_POINTS];
-	if (!*page)
-		*page = calloc(HD_PAGE_POINTS, sizeof **page);
-	if (!block || !*page)
-		return HYDRO_E_NOMEM;
-	if (stored->shape)
-		(*page)[point % HD_PAGE_POINTS] = *stored;
-	const struct hd_state_point *entry = stored->point;
-	const struct hd_known_raw *known = hd_stored_known(stored);
-	block->newest_ms = entry->newest_ms;
-	block->newest_rev = entry->newest_rev;
-	block->bits = entry->bits;
-	if (entry->known > HD_KNOWN_INLINE && !hd_block_extra(block))
-		return HYDRO_E_NOMEM;
-	block->known_count = entry->known;
-	for (uint32_t i = 0; i < entry->known; i++)
-		*(i < HD_KNOWN_INLINE ? &block->known[i] : &block->extra->more[i]) = known[i];
-	if (entry->latest_ms) {
-		struct hd_sample sample = {.ts_ms = entry->latest_ms, .rev = entry->latest_rev, .point = point, .value_count = entry->latest,
-					   .values = hd_stored_latest(stored)};
-		hd_latest_put(p->latest, &sample);
-	}
-	return HYDRO_OK;
-}
-
-static int map_file(const char *path, struct mapping *ret, struct hydro_error *err)
-{
-	HD_CLEANUP(hd_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0)
-		return errno == ENOENT ? HYDRO_E_NOTFOUND : hd_error_errno(err, HYDRO_E_IO, errno, "cannot open %s", path);
-	if (fstat(fd, &st) != 0)
-		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot read %s", path);
-	if (st.st_size == 0)
-		return hd_error_set(err, HYDRO_E_CORRUPT, "state file %s is empty", path);
-	void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (data == MAP_FAILED)
-		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot map %s", path);
-	*ret = (struct mapping){data, (size_t)st.st_size};
-	return HYDRO_OK;
-}
-
-/* A file that does not check is set aside: its points begin at the journal's oldest record instead. */
-static int read_shard(struct hd_pipeline *p, uint32_t shard, struct hydro_error *err)
-{
-	struct hd_keeper *k = p->keeper;
-	char path[4096], aside[4200];
-	path_of(p, shard, path, sizeof path);
-	int rc = map_file(path, &k->maps[shard], err);
-	if (rc == HYDRO_E_NOTFOUND)
-		return HYDRO_OK;
-	if (rc == HYDRO_OK)
-		rc = hd_state_check(k->maps[shard].data, k->maps[shard].len, shard, path, err);
-	if (rc == HYDRO_E_CORRUPT) {
-		(void)snprintf(aside, sizeof aside, "%s.corrupt", path);
-		(void)rename(path, aside);
-		p->lost[shard] = true;
-		hd_pipeline_event(p, HD_EVENT_ERROR, "state_corrupt", HD_POINT_NONE, "%s; set aside, its points are run again from journal and history",
-				  err ? err->text : path);
-		return HYDRO_OK;
-	}
-	if (rc != HYDRO_OK)
-		return rc;
-	k->shard_lsn[shard] = ((const struct hd_state_header *)k->maps[shard].data)->lsn;
-	rc = hd_state_each(k->maps[shard].data, keep_entry, p);
-	return rc == HYDRO_OK ? rc : hd_error_set(err, rc, "no memory for the state of points");
-}
-
-bool hd_keeper_stored(struct hd_pipeline *p, uint32_t point, struct hd_stored *ret)
-{
-	struct hd_keeper *k = p->keeper;
-	const struct hd_stored *page = k ? k->pages[point / HD_PAGE_POINTS] : NULL;
-	if (!page || !page[point % HD_PAGE_POINTS].point)
-		return false;
-	*ret = page[point % HD_PAGE_POINTS];
-	return true;
-}
-
-void hd_keeper_take(struct hd_pipeline *p, uint32_t point, const struct hd_shape *shape, uint8_t *state, struct hd_swap_report *report)
-{
-	struct hd_stored stored;
-	if (!hd_keeper_stored(p, point, &stored) || !stored.shape)
-		return;
-	const struct hd_state_step *old = hd_stored_steps(&stored);
-	for (uint32_t i = 0; i < shape->step_count; i++) {
-		const struct hd_step *step = &shape->steps[i];
-		for (uint32_t k = 0; k < stored.shape->steps && step->state_bytes; k++)
-			if (old[k].identity == step->identity && old[k].kind == step->kind_hash &&
-			    hd_step_take_state(step, hd_stored_state(&stored) + old[k].offset, old[k].bytes, state)) {
-				if (report) {
-					report->states_kept++;
-					report->states_reset--;
-				}
-				break;
-			}
-	}
-	p->keeper->pages[point / HD_PAGE_POINTS][point % HD_PAGE_POINTS] = (struct hd_stored){0};
-}
-
-int hd_pipeline_plan_stored(struct hd_pipeline *p, uint32_t point, uint64_t config_version, uint32_t generation, struct hd_plan **ret)
-{
-	struct hd_stored stored;
-	if (!hd_keeper_stored(p, point, &stored) || !stored.shape || stored.point->config_version != (uint32_t)config_version || !config_version ||
-	    stored.shape->generation != generation)
-		return HYDRO_E_NOTFOUND;
-	struct hd_keeper *k = p->keeper;
-	if (!k->last || k->last->hash != stored.shape->hash) {
-		struct hd_shape *found = hd_shapes_find(p->shapes, stored.shape->hash);
-		if (!found)
-			return HYDRO_E_NOTFOUND;
-		if (k->last)
-			hd_shape_unref(k->last);
-		k->last = found;
-	}
-	struct hd_shape *shape = k->last;
-	struct hd_plan *plan = shape->param_count == stored.shape->params && shape->generation == generation
-				       ? malloc(sizeof *plan + shape->param_count * sizeof *plan->params) : NULL;
-	if (!plan)
-		return HYDRO_E_NOTFOUND;
-	hd_shape_ref(shape);
-	plan->shape = shape;
-	plan->config_version = config_version;
-	memcpy(plan->params, hd_stored_params(&stored), shape->param_count * sizeof *plan->params);
-	*ret = plan;
-	return HYDRO_OK;
-}
 
 /* ---- writing ---- */
 
@@ -234,7 +75,7 @@ static int write_new(const struct hd_pipeline *p, const struct shard_image *imag
 static int put_in_place(const struct hd_pipeline *p, const struct shard_image *image, struct hydro_error *err)
 {
 	char path[4096], fresh[4200];
-	path_of(p, image->shard, path, sizeof path);
+	hd_keeper_path(p, image->shard, path, sizeof path);
 	(void)snprintf(fresh, sizeof fresh, "%s.new", path);
 	return rename(fresh, path) == 0 ? HYDRO_OK : hd_error_errno(err, HYDRO_E_IO, errno, "cannot rename %s", fresh);
 }
@@ -329,25 +170,25 @@ void hd_worker_checkpoint(struct hd_worker *w, bool all)
 /* Points without a plan keep what they were read with, so that a later plan finds it and a checkpoint does not lose it. */
 static bool all_taken(const struct hd_keeper *k)
 {
-	for (uint32_t i = 0; i < HD_PAGES; i++)
-		for (uint32_t n = 0; k->pages[i] && n < HD_PAGE_POINTS; n++)
-			if (k->pages[i][n].point)
+	for (uint32_t i = 0; i < HD_PAGES; i++) {
+		const struct hd_stored *page = atomic_load_explicit(&k->pages[i], memory_order_relaxed);
+		for (uint32_t n = 0; page && n < HD_PAGE_POINTS; n++)
+			if (page[n].point)
 				return false;
+	}
 	return true;
 }
 
 static void let_go(struct hd_keeper *k)
 {
-	if (k->last)
-		hd_shape_unref(HD_STEAL(k->last));
 	for (uint32_t i = 0; i < HD_SHARDS; i++) {
 		if (k->maps[i].data)
 			(void)munmap(k->maps[i].data, k->maps[i].len);
 		k->maps[i] = (struct mapping){NULL, 0};
 	}
 	for (uint32_t i = 0; i < HD_PAGES; i++) {
-		free(k->pages[i]);
-		k->pages[i] = NULL;
+		free(atomic_load_explicit(&k->pages[i], memory_order_relaxed));
+		atomic_store_explicit(&k->pages[i], NULL, memory_order_relaxed);
 	}
 }
 
@@ -364,8 +205,7 @@ int hd_keeper_open(struct hd_pipeline *p, struct hydro_error *err)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for the keeper of state");
 	}
 	p->keeper = k;
-	for (uint32_t shard = 0; shard < HD_SHARDS && rc == HYDRO_OK; shard++)
-		rc = read_shard(p, shard, err);
+	rc = hd_keeper_read(p, err);
 	if (rc == HYDRO_OK)
 		rc = hd_thread_start(&k->thread, HD_ROLE_ANY, "state", keeper_main, p, err);
 	k->started = rc == HYDRO_OK;

@@ -151,7 +151,7 @@ static const uint8_t *skip_shapes(const uint8_t *at, const uint8_t *end, uint32_
 	return at;
 }
 
-static const struct hd_state_shape *shape_at(const void *data, uint32_t number)
+const struct hd_state_shape *hd_state_shape_at(const void *data, uint32_t number)
 {
 	const uint8_t *at = (const uint8_t *)data + sizeof(struct hd_state_header);
 	for (uint32_t i = 1; i < number; i++)
@@ -166,7 +166,7 @@ static bool point_fits(const struct hd_state_header *header, const uint8_t *at, 
 	    point->known > HD_METRICS_PER_SAMPLE_MAX || point->latest > HD_METRICS_PER_SAMPLE_MAX || point->point >= HD_POINTS_MAX ||
 	    hd_shard_of(point->point) != header->shard)
 		return false;
-	const struct hd_state_shape *shape = shape_at(header, point->shape);
+	const struct hd_state_shape *shape = hd_state_shape_at(header, point->shape);
 	size_t need = sizeof *point + point->known * sizeof(struct hd_known_raw) + point->latest * sizeof(struct hd_value);
 	need += shape ? shape->params * sizeof(double) + shape->state_bytes : 0;
 	return point->bytes == ((need + 7) & ~(size_t)7);
@@ -197,7 +197,7 @@ int hd_state_each(const void *data, int (*fn)(void *arg, const struct hd_stored 
 	int rc = HYDRO_OK;
 	for (uint32_t i = 0; i < header->points && rc == HYDRO_OK; i++) {
 		struct hd_stored stored = {.point = (const void *)at};
-		stored.shape = shape_at(data, stored.point->shape);
+		stored.shape = hd_state_shape_at(data, stored.point->shape);
 		rc = fn(arg, &stored);
 		at += stored.point->bytes;
 	}

@@ -75,6 +75,8 @@ static inline const uint8_t *hd_stored_state(const struct hd_stored *s)
 bool hd_state_write(struct hd_pipeline *p, uint32_t shard, const uint32_t *points, uint32_t count, uint64_t lsn, struct hd_buf *ret);
 /* Checks form, sizes and CRC; HYDRO_E_CORRUPT with what is wrong. */
 int hd_state_check(const void *data, size_t len, uint32_t shard, const char *path, struct hydro_error *err);
+/* A shape of a checked file, numbered from 1; NULL for 0. */
+const struct hd_state_shape *hd_state_shape_at(const void *data, uint32_t number);
 /* Calls fn for each entry of a checked file. */
 int hd_state_each(const void *data, int (*fn)(void *arg, const struct hd_stored *stored), void *arg);
 

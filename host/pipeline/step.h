@@ -129,6 +129,7 @@ extern const struct hd_step_kind hd_step_lua;
 /* A live shape by its hash, with a reference; NULL when there is none. */
 struct hd_shape *hd_shapes_find(struct hd_shapes *shapes, uint64_t hash);
 void hd_shape_ref(struct hd_shape *shape);
+void hd_shape_ref_many(struct hd_shape *shape, uint32_t count);
 void hd_shape_unref(struct hd_shape *shape);
 /* What an older plan or a state file kept for this step, into a new plan's state; false: it begins anew. */
 bool hd_step_take_state(const struct hd_step *step, const uint8_t *from, uint32_t from_bytes, uint8_t *state);

@@ -6,9 +6,8 @@
 
 #include <string.h>
 
-#define COLUMNS \
-	"a.id, a.uuid, a.version, a.created_ms, a.updated_ms, a.provider, a.name, a.options, a.sealed," \
-	" (SELECT count(*) FROM points p WHERE p.account = a.id AND p.account <> 0 AND p.bits & 2 = 0)"
+#define OWN_COLUMNS "a.id, a.uuid, a.version, a.created_ms, a.updated_ms, a.provider, a.name, a.options, a.sealed,"
+#define COLUMNS OWN_COLUMNS " (SELECT count(*) FROM points p WHERE p.account = a.id AND p.account <> 0 AND p.bits & 2 = 0)"
 #define SEALED_COLUMN 8
 
 static void read_row(sqlite3_stmt *stmt, struct hd_store_account *ret)
@@ -181,7 +180,7 @@ static int run_get(struct hd_db *db, void *arg, struct hydro_error *err)
 	struct hd_buf opened = {0};
 	bool row = false;
 	sqlite3_stmt *stmt = get->id ? hd_db_prepare(db, "SELECT " COLUMNS " FROM accounts a WHERE a.uuid = ?1", err)
-				     : hd_db_prepare(db, "SELECT " COLUMNS " FROM accounts a WHERE a.id = ?1", err);
+				     : hd_db_prepare(db, "SELECT " OWN_COLUMNS " 0 FROM accounts a WHERE a.id = ?1", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	if (get->id)

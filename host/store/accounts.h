@@ -14,7 +14,7 @@ struct hd_store_account {
 	const char *shown;   /* options without secrets */
 	const char *options; /* in full; in reads only where asked for, else NULL */
 	bool has_secret;
-	uint64_t points; /* in hd_store_account_get and _list: points that use it and are not deleted */
+	uint64_t points; /* in hd_store_account_get by id and _list: points that use it and are not deleted */
 };
 
 typedef int (*hd_store_account_fn)(void *arg, const struct hd_store_account *account, struct hydro_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows of points into memory: all of them at start, by two threads, and single ones after each commit. */
+/* Rows of points into memory: all of them at a start without a snapshot, by two threads, and single ones after each commit. */
 #include "store/internal.h"
 #include "store/point_row.h"
 #include "store/secrets.h"
@@ -23,33 +23,48 @@ static int put(struct hd_points *points, const struct hd_store_point *row, struc
 
 /* ---- after a commit ------------------------------------------------------------------------------------------------------ */
 
-int hd_store_points_publish(struct hd_store *store, struct hd_db *db, int64_t first, int64_t last, struct hydro_error *err)
+int hd_store_points_put_rows(struct hd_store *store, struct hd_points *points, struct hd_db *db, sqlite3_stmt *stmt, uint64_t *ret_count,
+			     struct hydro_error *err)
 {
 	struct hd_store_point point;
 	struct hd_buf opened = {0};
 	bool row = false;
 	int rc;
-	if (!store->points)
-		return HYDRO_OK;
-	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT " HD_STORE_POINT_COLUMNS HD_STORE_POINT_FROM "WHERE p.number BETWEEN ?1 AND ?2 ORDER BY p.number", err);
-	if (!stmt)
-		return HYDRO_E_IO;
-	hd_bind_int(stmt, 1, first);
-	hd_bind_int(stmt, 2, last);
 	while ((rc = hd_db_step(db, stmt, &row, err)) == HYDRO_OK && row) {
 		hd_buf_clear(&opened);
+		if (sqlite3_column_type(stmt, 0) == SQLITE_NULL) {
+			rc = hd_error_set(err, HYDRO_E_CORRUPT, "a point was removed from the database");
+			break;
+		}
 		hd_store_point_read(stmt, &point);
 		point.options = point.shown;
 		if (point.has_secret)
 			rc = hd_secrets_open(store, "points", &point.id, stmt, HD_STORE_POINT_SEALED, &opened, &point.options, err);
-		if (rc != HYDRO_OK || (rc = put(store->points, &point, err)) != HYDRO_OK)
+		if (rc != HYDRO_OK || (rc = put(points, &point, err)) != HYDRO_OK)
 			break;
+		++*ret_count;
 	}
 	hd_secrets_wipe(&opened);
 	return rc;
 }
 
-/* ---- at start: one thread steps through the table, the other opens secrets and puts ---------------------------------------- */
+int hd_store_points_publish(struct hd_store *store, struct hd_db *db, int64_t first, int64_t last, struct hydro_error *err)
+{
+	uint64_t count = 0;
+	if (!store->points)
+		return HYDRO_OK;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT " HD_STORE_POINT_COLUMNS HD_STORE_POINT_FROM "WHERE p.number BETWEEN ?1 AND ?2 ORDER BY p.number", err);
+	int rc = stmt ? HYDRO_OK : HYDRO_E_IO;
+	if (rc == HYDRO_OK) {
+		hd_bind_int(stmt, 1, first);
+		hd_bind_int(stmt, 2, last);
+		rc = hd_store_points_put_rows(store, store->points, db, stmt, &count, err);
+	}
+	hd_store_snapshot_changed(store, count, rc);
+	return rc;
+}
+
+/* ---- at start, without a snapshot: one thread steps through the table, the other opens secrets and puts ---------------------------------------- */
 
 /* A copy of a row; its texts lie in the chunk's memory, which moves while it grows. */
 struct copy {
@@ -169,13 +184,12 @@ static int put_chunk(struct hd_store *store, struct hd_points *points, struct ch
 	return rc;
 }
 
-int hd_store_points_load(struct hd_store *store, struct hd_points *points, struct hydro_error *err)
+static int load_rows(struct hd_store *store, struct hd_points *points, struct hydro_error *err)
 {
 	struct load load = {.store = store, .err = {.struct_size = sizeof load.err}};
 	struct hd_buf opened = {0};
 	pthread_t thread;
 	void *chunk;
-	HD_ASSERT(!store->points);
 	int rc = hd_queue_new(CHUNKS_WAITING, &load.chunks);
 	if (rc != HYDRO_OK)
 		return hd_error_set(err, rc, "no memory for the points");
@@ -191,9 +205,16 @@ int hd_store_points_load(struct hd_store *store, struct hd_points *points, struc
 	}
 	hd_queue_free(&load.chunks);
 	hd_secrets_wipe(&opened);
-	if (rc == HYDRO_E_CONFLICT)
-		rc = hd_error_set(err, HYDRO_E_CORRUPT, "the numbers of the points in the store have a gap");
-	if (rc == HYDRO_OK)
-		store->points = points;
-	return rc;
+	return rc == HYDRO_E_CONFLICT ? hd_error_set(err, HYDRO_E_CORRUPT, "the numbers of the points in the store have a gap") : rc;
+}
+
+int hd_store_points_load(struct hd_store *store, struct hd_points *points, struct hydro_error *err)
+{
+	HD_ASSERT(!store->points);
+	bool loaded = hd_store_snapshot_load(store, points);
+	int rc = loaded ? HYDRO_OK : load_rows(store, points, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	store->points = points;
+	return hd_store_snapshot_start(store, !loaded, err);
 }

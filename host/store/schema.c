@@ -28,6 +28,18 @@ const struct hd_migration hd_schema_business[] = {
 	 " STRICT, WITHOUT ROWID;"
 	 "CREATE INDEX idempotency_age ON idempotency (created_ms);",
 	 "accounts, points, API keys, kept answers"},
+	/* Which points changed since the snapshot of all points, whose file's id is here (and the next one's, while it replaces it). */
+	{"CREATE TABLE point_changes (seq INTEGER PRIMARY KEY, number INTEGER NOT NULL) STRICT;"
+	 "CREATE TRIGGER points_inserted AFTER INSERT ON points BEGIN INSERT INTO point_changes (number) VALUES (NEW.number); END;"
+	 "CREATE TRIGGER points_updated AFTER UPDATE ON points BEGIN INSERT INTO point_changes (number) VALUES (NEW.number); END;"
+	 "CREATE TRIGGER points_deleted AFTER DELETE ON points BEGIN INSERT INTO point_changes (number) VALUES (OLD.number); END;"
+	 "CREATE TABLE points_snapshot (one INTEGER PRIMARY KEY CHECK (one = 1), id BLOB NOT NULL, next_id BLOB NOT NULL) STRICT;"
+	 "INSERT INTO points_snapshot VALUES (1, x'', x'');"
+	 /* An account's points are counted in the index alone. */
+	 "DROP INDEX points_account; CREATE INDEX points_account ON points (account, bits) WHERE account <> 0;"
+	 /* A known text sealed with the key of this database: one row tells a wrong key, not a search for a sealed one. */
+	 "CREATE TABLE key_proof (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL) STRICT;",
+	 "which points changed, for the snapshot of all; a proof of the key"},
 };
 const size_t hd_schema_business_count = HD_ARRAY_LEN(hd_schema_business);
 

@@ -18,25 +18,48 @@ static int open_readers(struct hd_store *store, const char *path, uint32_t count
 	return rc;
 }
 
-/* One sealed row of each kind is enough to tell a wrong key before anything is done with it. */
-static int check_key(struct hd_db *db, void *arg, struct hydro_error *err)
+static const struct hd_uuid no_id;
+
+/* Opens the sealed text of the statement's one row (its uuid and the text), if there is one. */
+static int check_row(struct hd_store *store, struct hd_db *db, const char *table, sqlite3_stmt *stmt, bool *ret_found, struct hydro_error *err)
 {
-	static const char *const tables[] = {"accounts", "points"};
-	int rc = HYDRO_OK;
-	for (size_t i = 0; i < HD_ARRAY_LEN(tables) && rc == HYDRO_OK; i++) {
-		struct hd_buf opened = {0};
-		const char *text;
-		bool row = false;
-		sqlite3_stmt *stmt = i == 0 ? hd_db_prepare(db, "SELECT uuid, sealed FROM accounts WHERE sealed IS NOT NULL LIMIT 1", err)
-					    : hd_db_prepare(db, "SELECT uuid, sealed FROM points WHERE sealed IS NOT NULL LIMIT 1", err);
-		rc = stmt ? hd_db_step(db, stmt, &row, err) : HYDRO_E_IO;
-		if (rc == HYDRO_OK && row) {
-			struct hd_uuid id = hd_column_uuid(stmt, 0);
-			rc = hd_secrets_open(arg, tables[i], &id, stmt, 1, &opened, &text, err);
-		}
-		hd_secrets_wipe(&opened);
+	struct hd_buf opened = {0};
+	const char *text;
+	int rc = stmt ? hd_db_step(db, stmt, ret_found, err) : HYDRO_E_IO;
+	if (rc == HYDRO_OK && *ret_found) {
+		struct hd_uuid id = hd_column_uuid(stmt, 0);
+		rc = hd_secrets_open(store, table, &id, stmt, 1, &opened, &text, err);
 	}
+	hd_secrets_wipe(&opened);
+	hd_db_reset(db);
 	return rc;
+}
+
+/* A database from before there was a proof: one sealed row of each kind tells. Then the proof is made. */
+static int make_proof(struct hd_store *store, struct hydro_error *err)
+{
+	struct hd_db *db = store->writer;
+	struct hd_buf sealed = {0};
+	bool found;
+	int rc = check_row(store, db, "accounts", hd_db_prepare(db, "SELECT uuid, sealed FROM accounts WHERE sealed IS NOT NULL LIMIT 1", err), &found, err);
+	if (rc == HYDRO_OK)
+		rc = check_row(store, db, "points", hd_db_prepare(db, "SELECT uuid, sealed FROM points WHERE sealed IS NOT NULL LIMIT 1", err), &found, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "INSERT INTO key_proof VALUES (1, ?1)", err);
+	rc = stmt ? hd_secrets_bind(store, "key_proof", &no_id, stmt, 1, "hydro", &sealed, err) : HYDRO_E_IO;
+	if (rc == HYDRO_OK)
+		rc = hd_db_run(db, stmt, err);
+	hd_buf_done(&sealed);
+	return rc;
+}
+
+/* A wrong key is told before anything is done with it. */
+static int check_key(struct hd_store *store, struct hydro_error *err)
+{
+	bool found = false;
+	int rc = check_row(store, store->writer, "key_proof", hd_db_prepare(store->writer, "SELECT NULL, sealed FROM key_proof WHERE one = 1", err), &found, err);
+	return rc == HYDRO_OK && !found ? make_proof(store, err) : rc;
 }
 
 int hd_store_open(const struct hd_store_config *config, struct hd_store **ret, struct hydro_error *err)
@@ -51,7 +74,9 @@ int hd_store_open(const struct hd_store_config *config, struct hd_store **ret, s
 	(void)pthread_mutex_init(&store->lock, NULL);
 	(void)pthread_cond_init(&store->wanted, NULL);
 	(void)pthread_cond_init(&store->free_reader, NULL);
-	int rc = hd_db_open(config->path, true, &store->writer, err);
+	int rc = hd_store_snapshot_init(store, config->snapshot, err);
+	if (rc == HYDRO_OK)
+		rc = hd_db_open(config->path, true, &store->writer, err);
 	if (rc == HYDRO_OK) {
 		(void)chmod(config->path, 0600);
 		rc = hd_schema_migrate(store->writer, config->path, hd_schema_business, hd_schema_business_count, err);
@@ -59,7 +84,7 @@ int hd_store_open(const struct hd_store_config *config, struct hd_store **ret, s
 	if (rc == HYDRO_OK)
 		rc = open_readers(store, config->path, HD_MIN(config->readers ? config->readers : 4u, HD_STORE_READERS_MAX), err);
 	if (rc == HYDRO_OK)
-		rc = hd_store_read(store, check_key, store, err);
+		rc = check_key(store, err);
 	if (rc == HYDRO_OK && (rc = hd_thread_start(&store->thread, HD_ROLE_STORE, "store", hd_store_writer_run, store, err)) == HYDRO_OK)
 		store->has_thread = true;
 	if (rc != HYDRO_OK) {
@@ -75,6 +100,7 @@ void hd_store_close(struct hd_store **store_ptr)
 	struct hd_store *store = *store_ptr;
 	if (!store)
 		return;
+	hd_store_snapshot_stop(store);
 	(void)pthread_mutex_lock(&store->lock);
 	store->closing = true;
 	(void)pthread_cond_broadcast(&store->wanted);
@@ -85,6 +111,7 @@ void hd_store_close(struct hd_store **store_ptr)
 	for (uint32_t i = 0; i < store->reader_total; i++)
 		hd_db_close(&store->readers[i]);
 	hd_db_close(&store->writer);
+	hd_store_snapshot_done(store);
 	hd_key_wipe(&store->key);
 	(void)pthread_mutex_destroy(&store->lock);
 	(void)pthread_cond_destroy(&store->wanted);

@@ -15,6 +15,7 @@ struct hd_points;
 struct hd_store_config {
 	const char *path;         /* business.db */
 	const struct hd_key *key; /* seals secrets; copied */
+	const char *snapshot;     /* file with a sealed copy of the points, which starts read; NULL: none */
 	uint32_t readers;         /* connections; 0 = 4 */
 	uint32_t queue;           /* writes that may wait; 0 = 4096 */
 };
@@ -22,7 +23,7 @@ struct hd_store_config {
 /* Opens, migrates, starts the writer. HYDRO_E_CONFIG for a newer database, HYDRO_E_KEY when it was sealed with another key,
  * HYDRO_E_CORRUPT, HYDRO_E_IO. [control] */
 int hd_store_open(const struct hd_store_config *config, struct hd_store **ret, struct hydro_error *err);
-/* Finishes what waits, checkpoints, closes. [control] */
+/* Finishes what waits, writes the snapshot of points when much has changed, checkpoints, closes. [control] */
 void hd_store_close(struct hd_store **store);
 
 typedef int (*hd_store_fn)(struct hd_db *db, void *arg, struct hydro_error *err);

@@ -211,25 +211,74 @@ Test(state, cut_and_changed_files_are_refused_and_never_read_out_of_bounds)
 	close_place(&place);
 }
 
-Test(state, a_plan_comes_back_without_a_build)
+static const char *shape_of_well(void *arg, const struct hd_shape *shape)
+{
+	return shape->generation == *(const uint32_t *)arg ? "well" : NULL;
+}
+
+static int no_build(void *arg, uint32_t worker, const struct hd_point *point, struct hd_plan **ret)
+{
+	(void)worker, (void)ret;
+	__atomic_add_fetch((uint32_t *)arg, 1, __ATOMIC_RELAXED);
+	cr_assert(point->index < POINTS);
+	return HYDRO_E_CONFIG;
+}
+
+static uint32_t adopted(struct place *place, uint32_t generation)
+{
+	uint32_t points = 0;
+	struct hydro_error err = {.struct_size = sizeof err};
+	cr_assert_eq(hd_pipeline_adopt(place->rig.pipeline, shape_of_well, &generation, &points, &err), HYDRO_OK, "%s", err.text);
+	return points;
+}
+
+Test(state, plans_and_state_come_back_without_a_build)
 {
 	struct place place;
+	uint32_t sample[8], built = 0;
 	open_place(&place);
-	feed_hours(&place, 0, 1);
+	feed_hours(&place, 0, 3);
 	rig_stop(&place.rig);
 	rig_restart(&place.rig);
 	uint32_t generation = hd_names_find(place.rig.names, HD_NAME_GENERATION, "well@0011aabb");
-	struct hd_plan *plan = NULL;
-	cr_assert_eq(hd_pipeline_plan_stored(place.rig.pipeline, 3, 1, generation, &plan), HYDRO_E_NOTFOUND); /* no such shape yet */
+	cr_assert_eq(hd_pipeline_adopt_samples(place.rig.pipeline, sample, 8), 1, "all points have one shape");
+	cr_assert_lt(sample[0], POINTS);
+	cr_assert_eq(adopted(&place, generation), 0, "no such shape yet");
 	struct hd_plan *first = rig_compile(&place.rig, &place.spec);
-	cr_assert_eq(hd_pipeline_plan_stored(place.rig.pipeline, 3, 1, generation, &plan), HYDRO_OK);
-	cr_assert_eq(plan->shape, first->shape);
-	cr_assert_eq(plan->params[0], 100.0);
-	struct hd_plan *none = NULL;
-	cr_assert_eq(hd_pipeline_plan_stored(place.rig.pipeline, 3, 2, generation, &none), HYDRO_E_NOTFOUND);
-	cr_assert_eq(hd_pipeline_plan_stored(place.rig.pipeline, 3, 1, generation + 1, &none), HYDRO_E_NOTFOUND);
-	hd_plan_free(&plan);
+	cr_assert_eq(adopted(&place, generation + 1), 0, "of another script");
+	cr_assert_eq(adopted(&place, generation), POINTS);
+	cr_assert_eq(adopted(&place, generation), 0, "once");
+	cr_assert_eq(hd_pipeline_build_rest(place.rig.pipeline, no_build, &built, NULL), HYDRO_OK);
+	cr_assert_eq(built, 0);
+	cr_assert_eq(first->shape->refs, POINTS + 1);
 	hd_plan_free(&first);
+	cr_assert_eq(hd_pipeline_recover(place.rig.pipeline, NULL, NULL), HYDRO_OK);
+	goes_on(&place, 3);
+	close_place(&place);
+}
+
+Test(state, a_point_whose_configuration_changed_gets_a_new_plan_and_keeps_its_state)
+{
+	struct place place;
+	open_place(&place);
+	feed_hours(&place, 0, 3);
+	rig_stop(&place.rig);
+	rig_restart(&place.rig);
+	uint32_t generation = hd_names_find(place.rig.names, HD_NAME_GENERATION, "well@0011aabb"), built = 0;
+	const struct hd_point *old = hd_points_get(place.rig.points, 3);
+	struct hd_point_spec changed = {.index = 3, .id = old->id, .version = old->version + 1, .bits = old->bits, .join_ms = old->join_ms, .pipeline = "well",
+					.options = "{}", .params = "{}"};
+	hd_point_unref(old);
+	uint32_t index;
+	cr_assert_eq(hd_points_put(place.rig.points, &changed, &index, NULL), HYDRO_OK);
+	struct hd_plan *first = rig_compile(&place.rig, &place.spec);
+	cr_assert_eq(adopted(&place, generation), POINTS - 1);
+	cr_assert_eq(hd_pipeline_build_rest(place.rig.pipeline, no_build, &built, NULL), HYDRO_OK);
+	cr_assert_eq(built, 1);
+	hd_plan_free(&first);
+	(void)rig_plan(&place.rig, &place.spec, POINTS);
+	cr_assert_eq(hd_pipeline_recover(place.rig.pipeline, NULL, NULL), HYDRO_OK);
+	goes_on(&place, 3);
 	close_place(&place);
 }
 

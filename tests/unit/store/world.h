@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 struct store_world {
-	char dir[64], path[96];
+	char dir[64], path[96], snapshot[96];
 	struct hd_key key;
 	struct hd_store *store;
 	struct hydro_error err;
@@ -22,7 +22,7 @@ struct store_world {
 
 static inline void store_world_open(struct store_world *w)
 {
-	struct hd_store_config config = {.path = w->path, .key = &w->key};
+	struct hd_store_config config = {.path = w->path, .key = &w->key, .snapshot = w->snapshot};
 	int rc = hd_store_open(&config, &w->store, &w->err);
 	cr_assert_eq(rc, HYDRO_OK, "%s", w->err.text);
 }
@@ -32,6 +32,7 @@ static inline void store_world_begin(struct store_world *w)
 	*w = (struct store_world){.dir = "/tmp/hydro-store-XXXXXX"};
 	cr_assert_not_null(mkdtemp(w->dir));
 	(void)snprintf(w->path, sizeof w->path, "%s/business.db", w->dir);
+	(void)snprintf(w->snapshot, sizeof w->snapshot, "%s/points.snapshot", w->dir);
 	memset(w->key.bytes, 7, sizeof w->key.bytes);
 	w->key.id = 7;
 	store_world_open(w);
