@@ -78,8 +78,11 @@ void hd_pace_gate_set(struct hd_pace_gate *gate, double calls_per_s, int64_t lat
 
 void hd_pace_gate_take(struct hd_pace_gate *gate, int64_t now_ms)
 {
-	double multiples = ceil(((double)(now_ms - gate->late_ms) + gate->interval_ms) / gate->interval_ms - 1e-9);
-	gate->next_ms = HD_MAX((int64_t)ceil(multiples * gate->interval_ms - 1e-6), now_ms + 1);
+	/* On a multiple, rounded up to a whole ms: the next one. Else the first that is an interval later. */
+	double taken = floor((double)(now_ms - gate->late_ms) / gate->interval_ms + 1e-9);
+	bool on = (int64_t)ceil(taken * gate->interval_ms - 1e-6) == now_ms - gate->late_ms;
+	double next = on ? taken + 1 : ceil(((double)(now_ms - gate->late_ms) + gate->interval_ms) / gate->interval_ms - 1e-9);
+	gate->next_ms = HD_MAX((int64_t)ceil(next * gate->interval_ms - 1e-6), now_ms + 1);
 }
 
 /* ---- circuit ---- */
