@@ -275,23 +275,46 @@ static void take_row(struct check *c)
 		problem(c, "ends", "is not after starts");
 }
 
+/* What the row points to: texts of the document and of the draft. */
+static int take_texts(struct check *c, struct hd_work_draft *draft, struct hydro_error *err)
+{
+	const cJSON *options = cJSON_GetObjectItemCaseSensitive(c->document, "options"), *adapters = cJSON_GetObjectItemCaseSensitive(c->document, "adapters");
+	hd_work_draft_done(draft);
+	draft->options = cJSON_IsObject(options) && options->child ? cJSON_PrintUnformatted(options) : strdup("");
+	draft->adapters = cJSON_IsArray(adapters) && adapters->child ? cJSON_PrintUnformatted(adapters) : strdup("");
+	if (!draft->options || !draft->adapters)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
+	draft->row.options = draft->options;
+	draft->row.adapters = draft->adapters;
+	draft->row.held_why = text(c, "held_why");
+	take_row(c);
+	return HYDRO_OK;
+}
+
 int hd_work_draft_take(const cJSON *document, const struct hd_work_context *context, struct hd_work_draft *ret, struct hydro_error *err)
 {
 	struct check c = {context, document, &ret->row, 0};
-	const cJSON *options = cJSON_GetObjectItemCaseSensitive(document, "options"), *adapters = cJSON_GetObjectItemCaseSensitive(document, "adapters");
-	ret->options = cJSON_IsObject(options) && options->child ? cJSON_PrintUnformatted(options) : strdup("");
-	ret->adapters = cJSON_IsArray(adapters) && adapters->child ? cJSON_PrintUnformatted(adapters) : strdup("");
-	if (!ret->options || !ret->adapters)
-		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
-	ret->row.options = ret->options;
-	ret->row.adapters = ret->adapters;
-	take_row(&c);
-	if (!ret->row.held_why)
-		ret->row.held_why = "";
+	int rc = take_texts(&c, ret, err);
+	if (rc != HYDRO_OK)
+		return rc;
 	take_references(&c);
 	check_against_adapter(&c, ret->options[0] ? ret->options : NULL);
 	check_live(&c);
 	return c.problems ? hd_error_set(err, HYDRO_E_INVALID, "the work does not fit") : HYDRO_OK;
+}
+
+int hd_work_draft_copy(const struct hd_work *work, const struct hd_registry_ids *ids, cJSON **ret_document, struct hd_work_draft *ret, struct hydro_error *err)
+{
+	static const struct hd_work_context none;
+	struct hd_buf text_of = {0};
+	hd_work_print(&text_of, work, ids);
+	*ret_document = text_of.failed ? NULL : cJSON_ParseWithLength(text_of.data, text_of.len);
+	hd_buf_done(&text_of);
+	if (!*ret_document)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
+	struct check c = {&none, *ret_document, &ret->row, 0};
+	ret->row = *work;
+	return take_texts(&c, ret, err);
 }
 
 void hd_work_draft_done(struct hd_work_draft *draft)

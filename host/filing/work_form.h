@@ -126,6 +126,8 @@ struct hd_work_draft {
  */
 int hd_work_draft_take(const cJSON *document, const struct hd_work_context *context, struct hd_work_draft *ret, struct hydro_error *err);
 void hd_work_draft_done(struct hd_work_draft *draft);
+/* A work that is there as a draft to be changed: *ret_document is its JSON, which must outlive the draft; nothing is checked. */
+int hd_work_draft_copy(const struct hd_work *work, const struct hd_registry_ids *ids, cJSON **ret_document, struct hd_work_draft *ret, struct hydro_error *err);
 /* The same checks of types for one member; NULL when it fits, else what is wanted (in ret). */
 const char *hd_work_field_misfit(const struct hd_work_field *field, const cJSON *item, char ret[200]);
 

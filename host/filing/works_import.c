@@ -215,23 +215,14 @@ static void note(void *arg, const char *field, const char *why)
 /* The work that is there, as a document that the line's members are put over. */
 struct present {
 	cJSON *document;
-	struct hd_work row;
+	struct hd_work_draft draft;
 	const struct hd_registry_ids *ids;
 };
 
 static int take_present(void *arg, const struct hd_work *work, struct hydro_error *err)
 {
 	struct present *present = arg;
-	struct hd_buf text = {0};
-	hd_work_print(&text, work, present->ids);
-	present->document = text.failed ? NULL : cJSON_ParseWithLength(text.data, text.len);
-	hd_buf_done(&text);
-	present->row.number = work->number;
-	present->row.id = work->id;
-	present->row.version = work->version;
-	present->row.created_ms = work->created_ms;
-	present->row.held_since_ms = work->held_since_ms;
-	return present->document ? HYDRO_OK : hd_error_set(err, HYDRO_E_NOMEM, "no memory");
+	return hd_work_draft_copy(work, present->ids, &present->document, &present->draft, err);
 }
 
 /* Members of `over` replace those of `under`, objects member by member; `over` is freed. */
@@ -300,7 +291,7 @@ static int take_line(struct importer *im, struct hydro_error *err)
 	}
 	kept->is_new = rc == HYDRO_E_NOTFOUND;
 	kept->line = im->csv.record_line;
-	kept->draft.row = present.row;
+	kept->draft = present.draft;
 	kept->document = kept->is_new ? document : put_over(present.document, document);
 	for (uint32_t i = 0; i < hd_work_field_count && kept->is_new; i++)
 		if ((hd_work_fields[i].flags & HD_WORK_FIELD_REQUIRED) && strcmp(hd_work_fields[i].name, "code") != 0 &&
