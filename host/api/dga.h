@@ -3,6 +3,7 @@
 #ifndef HD_API_DGA_H
 #define HD_API_DGA_H
 
+#include "api/dga_schemas.h"
 #include "api/internal.h"
 #include "base/clock.h"
 #include "filing/compliance.h"
@@ -10,9 +11,6 @@
 #include "filing/work_form.h"
 
 #define HD_DGA_DAYS_MAX 400
-
-extern const struct hd_schema hd_schema_dga_work, hd_schema_dga_centre, hd_schema_dga_informant, hd_schema_dga_reason, hd_schema_dga_switch,
-	hd_schema_dga_by_hand;
 
 /* A work by the code, id or number that a request gives. HYDRO_E_NOTFOUND. */
 struct hd_dga_work {

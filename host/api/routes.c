@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The route table. A new route is a row here and a handler; dispatch, checks and OpenAPI follow. */
-#include "api/internal.h"
+#include "api/dga.h"
 
 #define JSON_BYTES (256u << 10)
 #define CSV_BYTES (1u << 30)
@@ -20,6 +20,17 @@
 #define P_METRICS {.name = "metrics", .type = HD_PARAM_TEXT, .max = 1024, .doc = "only these, comma-separated"}
 #define P_FORMAT {.name = "format", .type = HD_PARAM_CHOICE, .choices = "json|csv", .default_value = "json", .doc = "form of the answer"}
 #define P_SKIP_BAD {.name = "skip_bad", .type = HD_PARAM_BOOL, .default_value = "false", .doc = "store the good lines although others do not fit"}
+
+#define P_WORK(where) {.name = "work", .in = (where), .type = HD_PARAM_TEXT, .max = HD_WORK_CODE_BYTES_MAX, .doc = "a work by its code, id or number"}
+#define P_DUE {.name = "due", .in = HD_IN_PATH, .type = HD_PARAM_TIME, .doc = "time of the slot"}
+#define P_DAY {.name = "day", .type = HD_PARAM_TEXT, .max = 10, .doc = "a day on the regulator's clock: 2026-01-31"}
+#define P_MONTH {.name = "month", .type = HD_PARAM_TEXT, .max = 7, .doc = "a month on the regulator's clock: 2026-01"}
+#define P_SINCE {.name = "from", .type = HD_PARAM_TIME, .doc = "inclusive; instead of day or month"}
+#define P_UNTIL {.name = "to", .type = HD_PARAM_TIME, .doc = "exclusive; default: now"}
+#define P_CLIENT {.name = "client", .type = HD_PARAM_TEXT, .max = 200, .doc = "of this client"}
+#define P_TEXT(field, bytes, text) {.name = (field), .type = HD_PARAM_TEXT, .max = (bytes), .doc = (text)}
+#define P_DRY {.name = "dry", .type = HD_PARAM_BOOL, .default_value = "false", .doc = "check alone, store nothing"}
+#define DGA "/api/v1/dga/"
 
 const struct hd_http_route hd_api_routes[] = {
 	{.method = HD_METHOD_GET, .path = "/", .id = "page", .tag = "health", .summary = "A small page for people", .flags = HD_ROUTE_INLINE,
@@ -115,6 +126,144 @@ const struct hd_http_route hd_api_routes[] = {
 	 .params = {P_ID, P_FROM, P_TO, P_METRICS, P_FORMAT,
 		    {.name = "period", .type = HD_PARAM_CHOICE, .choices = "hour|day|month", .default_value = "day", .doc = "length of a period"},
 		    {.name = "zone", .type = HD_PARAM_TEXT, .max = 64, .doc = "whose days and months; default: the point's"}}},
+
+	{.method = HD_METHOD_GET, .path = DGA "status", .id = "dgaStatus", .tag = "dga", .summary = "How filing is: switch, slots by state, answers, alarms",
+	 .roles = HD_ROLES_READ, .answer_schema = "DgaStatus", .handle = hd_api_dga_status},
+	{.method = HD_METHOD_GET, .path = DGA "kill-switch", .id = "getDgaSwitch", .tag = "dga", .summary = "The global switch of filing", .roles = HD_ROLES_READ,
+	 .answer_schema = "DgaSwitchState", .handle = hd_api_dga_switch_get},
+	{.method = HD_METHOD_PUT, .path = DGA "kill-switch", .id = "putDgaSwitch", .tag = "dga", .summary = "Switches all filing on or off, with the reason",
+	 .roles = HD_ROLES_WRITE, .body_max = 4096, .body_schema = "DgaSwitch", .answer_schema = "DgaSwitchState", .handle = hd_api_dga_switch_put},
+	{.method = HD_METHOD_POST, .path = DGA "hold/leave", .id = "leaveDgaHold", .tag = "dga",
+	 .summary = "Goes on filing after a restore: slots due since the backup were made unknown", .roles = HD_ROLES_WRITE, .body_max = 4096,
+	 .body_schema = "DgaReason", .answer_schema = "DgaSwitchState", .handle = hd_api_dga_hold_leave},
+
+	{.method = HD_METHOD_GET, .path = DGA "works/", .id = "listDgaWorks", .tag = "dga", .summary = "Works in pages", .roles = HD_ROLES_READ,
+	 .answer_schema = "DgaWorks", .handle = hd_api_dga_works_list,
+	 .params = {P_LIMIT(HD_LEDGER_PAGE_MAX, "100"), P_CURSOR, P_TEXT("code", HD_WORK_CODE_BYTES_MAX, "codes that begin so"), P_CLIENT,
+		    P_TEXT("standard", 40, "of this standard"), P_TEXT("region", 100, "of this region"), P_TEXT("shac", 200, "of this SHAC"),
+		    {.name = "mode", .type = HD_PARAM_CHOICE, .choices = "off|shadow|live", .doc = "of this mode"},
+		    {.name = "held", .type = HD_PARAM_BOOL, .doc = "waiting for a correction, or not"},
+		    {.name = "centre", .type = HD_PARAM_UUID, .doc = "of this control centre"}, P_TEXT("point", 200, "measured by this point, id or name"),
+		    {.name = "total", .type = HD_PARAM_BOOL, .default_value = "true", .doc = "count all rows that pass"}}},
+	{.method = HD_METHOD_POST, .path = DGA "works/", .id = "createDgaWork", .tag = "dga", .summary = "A new work", .roles = HD_ROLES_WRITE,
+	 .flags = HD_ROUTE_IDEMPOTENT | HD_ROUTE_VERSIONED, .body_max = JSON_BYTES, .body_schema = "DgaWork", .answer_status = 201, .answer_schema = "DgaWork",
+	 .handle = hd_api_dga_works_create},
+	{.method = HD_METHOD_POST, .path = DGA "works/import", .id = "importDgaWorks", .tag = "dga", .summary = "Works from CSV, with errors by line",
+	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_IDEMPOTENT, .body_max = 256u << 20, .body_type = "text/csv", .answer_schema = "DgaImportReport",
+	 .handle = hd_api_dga_works_import, .params = {P_SKIP_BAD, P_DRY}},
+	{.method = HD_METHOD_GET, .path = DGA "works/{work}", .id = "getDgaWork", .tag = "dga", .summary = "One work", .roles = HD_ROLES_READ,
+	 .flags = HD_ROUTE_VERSIONED, .answer_schema = "DgaWork", .handle = hd_api_dga_work_get, .params = {P_WORK(HD_IN_PATH)}},
+	{.method = HD_METHOD_PATCH, .path = DGA "works/{work}", .id = "patchDgaWork", .tag = "dga", .summary = "Changes a work (merge patch), live",
+	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_IDEMPOTENT | HD_ROUTE_VERSIONED, .body_max = JSON_BYTES, .body_schema = "DgaWork", .answer_schema = "DgaWork",
+	 .handle = hd_api_dga_work_patch, .params = {P_WORK(HD_IN_PATH)}},
+	{.method = HD_METHOD_DELETE, .path = DGA "works/{work}", .id = "deleteDgaWork", .tag = "dga", .summary = "Switches a work off and hides it; its audit stays",
+	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_VERSIONED, .answer_status = 204, .handle = hd_api_dga_work_delete, .params = {P_WORK(HD_IN_PATH)}},
+	{.method = HD_METHOD_POST, .path = DGA "works/{work}/release", .id = "releaseDgaWork", .tag = "dga",
+	 .summary = "The work's configuration was corrected: its held slots go again from the next local day", .roles = HD_ROLES_WRITE, .body_max = 4096,
+	 .body_schema = "DgaReason", .answer_schema = "DgaWork", .handle = hd_api_dga_work_release, .params = {P_WORK(HD_IN_PATH)}},
+	{.method = HD_METHOD_GET, .path = DGA "works/{work}/days", .id = "dgaWorkDays", .tag = "dga", .summary = "Daily proof: slots due = filed + explained + open",
+	 .roles = HD_ROLES_READ, .answer_schema = "DgaDays", .handle = hd_api_dga_work_days, .params = {P_WORK(HD_IN_PATH), P_DAY, P_MONTH, P_SINCE, P_UNTIL}},
+
+	{.method = HD_METHOD_GET, .path = DGA "centres/", .id = "listDgaCentres", .tag = "dga", .summary = "Control centres", .roles = HD_ROLES_READ,
+	 .answer_schema = "DgaCentres", .handle = hd_api_dga_centres_list},
+	{.method = HD_METHOD_POST, .path = DGA "centres/", .id = "createDgaCentre", .tag = "dga", .summary = "A new control centre", .roles = HD_ROLES_WRITE,
+	 .flags = HD_ROUTE_IDEMPOTENT | HD_ROUTE_VERSIONED, .body_max = JSON_BYTES, .body_schema = "DgaCentre", .answer_status = 201, .answer_schema = "DgaCentre",
+	 .handle = hd_api_dga_centres_create},
+	{.method = HD_METHOD_GET, .path = DGA "centres/{id}", .id = "getDgaCentre", .tag = "dga", .summary = "One control centre", .roles = HD_ROLES_READ,
+	 .flags = HD_ROUTE_VERSIONED, .answer_schema = "DgaCentre", .handle = hd_api_dga_centre_get, .params = {P_ID}},
+	{.method = HD_METHOD_PATCH, .path = DGA "centres/{id}", .id = "patchDgaCentre", .tag = "dga", .summary = "Changes a control centre, live", .roles = HD_ROLES_WRITE,
+	 .flags = HD_ROUTE_IDEMPOTENT | HD_ROUTE_VERSIONED, .body_max = JSON_BYTES, .body_schema = "DgaCentre", .answer_schema = "DgaCentre",
+	 .handle = hd_api_dga_centre_patch, .params = {P_ID}},
+	{.method = HD_METHOD_POST, .path = DGA "centres/{id}/resume", .id = "resumeDgaCentre", .tag = "dga", .summary = "A blocked or stopped centre goes on",
+	 .roles = HD_ROLES_WRITE, .body_max = 4096, .body_schema = "DgaReason", .answer_schema = "DgaCentre", .handle = hd_api_dga_centre_resume, .params = {P_ID}},
+	{.method = HD_METHOD_POST, .path = DGA "centres/{id}/stop", .id = "stopDgaCentre", .tag = "dga", .summary = "Stops all calls of a centre", .roles = HD_ROLES_WRITE,
+	 .body_max = 4096, .body_schema = "DgaReason", .answer_schema = "DgaCentre", .handle = hd_api_dga_centre_stop, .params = {P_ID}},
+	{.method = HD_METHOD_GET, .path = DGA "centres/{id}/forecast", .id = "forecastDgaCentre", .tag = "dga", .summary = "How long its backlog takes, and whether within the lag",
+	 .roles = HD_ROLES_READ, .answer_schema = "DgaForecast", .handle = hd_api_dga_centre_forecast, .params = {P_ID}},
+
+	{.method = HD_METHOD_GET, .path = DGA "informants/", .id = "listDgaInformants", .tag = "dga", .summary = "Informants, without their passwords", .roles = HD_ROLES_WRITE,
+	 .answer_schema = "DgaInformants", .handle = hd_api_dga_informants_list},
+	{.method = HD_METHOD_POST, .path = DGA "informants/", .id = "createDgaInformant", .tag = "dga", .summary = "A new informant; its password is sealed and never shown",
+	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_SECRET_BODY | HD_ROUTE_VERSIONED, .body_max = 16384, .body_schema = "DgaInformant", .answer_status = 201,
+	 .answer_schema = "DgaInformant", .handle = hd_api_dga_informants_create},
+	{.method = HD_METHOD_GET, .path = DGA "informants/{id}", .id = "getDgaInformant", .tag = "dga", .summary = "One informant", .roles = HD_ROLES_WRITE,
+	 .flags = HD_ROUTE_VERSIONED, .answer_schema = "DgaInformant", .handle = hd_api_dga_informant_get, .params = {P_ID}},
+	{.method = HD_METHOD_PATCH, .path = DGA "informants/{id}", .id = "patchDgaInformant", .tag = "dga", .summary = "Changes an informant; a password only when given",
+	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_SECRET_BODY | HD_ROUTE_VERSIONED, .body_max = 16384, .body_schema = "DgaInformant", .answer_schema = "DgaInformant",
+	 .handle = hd_api_dga_informant_patch, .params = {P_ID}},
+
+	{.method = HD_METHOD_GET, .path = DGA "certificates/", .id = "listDgaCertificates", .tag = "dga", .summary = "Certificates and when they end", .roles = HD_ROLES_READ,
+	 .answer_schema = "DgaCertificates", .handle = hd_api_dga_certificates_list},
+	{.method = HD_METHOD_POST, .path = DGA "certificates/", .id = "addDgaCertificate", .tag = "dga", .summary = "A certificate as PEM; alarms 60, 30 and 7 days before its end",
+	 .roles = HD_ROLES_WRITE, .body_max = 65536, .body_type = "application/x-pem-file", .answer_status = 201, .answer_schema = "DgaCertificate",
+	 .handle = hd_api_dga_certificates_add,
+	 .params = {{.name = "name", .type = HD_PARAM_TEXT, .max = 200, .default_value = "certificate", .doc = "for people"},
+		    {.name = "centre", .type = HD_PARAM_UUID, .doc = "control centre that uses it"}}},
+	{.method = HD_METHOD_DELETE, .path = DGA "certificates/{id}", .id = "deleteDgaCertificate", .tag = "dga", .summary = "Forgets a certificate", .roles = HD_ROLES_WRITE,
+	 .answer_status = 204, .handle = hd_api_dga_certificate_delete, .params = {P_ID}},
+
+	{.method = HD_METHOD_GET, .path = DGA "slots/", .id = "listDgaSlots", .tag = "dga", .summary = "Slots to which something happened, in pages", .roles = HD_ROLES_READ,
+	 .answer_schema = "DgaSlots", .handle = hd_api_dga_slots_list,
+	 .params = {P_LIMIT(HD_LEDGER_PAGE_MAX, "100"), P_CURSOR, P_WORK(HD_IN_QUERY), P_TEXT("state", 200, "states, comma-separated"), P_DAY, P_MONTH, P_SINCE, P_UNTIL,
+		    {.name = "mark", .type = HD_PARAM_CHOICE, .choices = "late|over_lag|checked|flagged|foreign", .doc = "with this mark"},
+		    {.name = "order", .type = HD_PARAM_CHOICE, .choices = "asc|desc", .default_value = "asc", .doc = "by work and time"}}},
+	{.method = HD_METHOD_GET, .path = DGA "slots/{work}/{due}", .id = "getDgaSlot", .tag = "dga",
+	 .summary = "One slot: why it stands where it stands, when it goes next, and all that happened to it", .roles = HD_ROLES_READ, .answer_schema = "DgaSlotInFull",
+	 .handle = hd_api_dga_slot_get, .params = {P_WORK(HD_IN_PATH), P_DUE}},
+	{.method = HD_METHOD_POST, .path = DGA "slots/{work}/{due}/by-hand", .id = "dgaSlotByHand", .tag = "dga",
+	 .summary = "Marks a slot as filed by sheet or form, with its receipt", .roles = HD_ROLES_WRITE, .body_max = 4096, .body_schema = "DgaByHand",
+	 .answer_schema = "DgaSlotInFull", .handle = hd_api_dga_slot_by_hand, .params = {P_WORK(HD_IN_PATH), P_DUE}},
+
+	{.method = HD_METHOD_GET, .path = DGA "receipts/", .id = "listDgaReceipts", .tag = "dga", .summary = "Receipts: by receipt, work, day or time; as JSON in pages or CSV",
+	 .roles = HD_ROLES_READ, .answer_schema = "DgaSlots", .handle = hd_api_dga_receipts_list,
+	 .params = {P_LIMIT(HD_LEDGER_PAGE_MAX, "100"), P_CURSOR, P_WORK(HD_IN_QUERY), P_TEXT("receipt", HD_RECEIPT_BYTES, "exactly this"), P_DAY, P_MONTH, P_SINCE, P_UNTIL,
+		    P_FORMAT}},
+	{.method = HD_METHOD_GET, .path = DGA "receipts/{receipt}/proof", .id = "proveDgaReceipt", .tag = "dga",
+	 .summary = "Proof of a receipt: slot, frozen payload, requests and answers, check, and the chain up to its anchors", .roles = HD_ROLES_READ,
+	 .answer_schema = "DgaProof", .handle = hd_api_dga_receipt_proof,
+	 .params = {{.name = "receipt", .in = HD_IN_PATH, .type = HD_PARAM_TEXT, .max = HD_RECEIPT_BYTES, .doc = "the receipt"}}},
+	{.method = HD_METHOD_GET, .path = DGA "verify", .id = "verifyDga", .tag = "dga", .summary = "Walks the audit's chains of a work, or all, against heads and anchors",
+	 .roles = HD_ROLES_READ, .answer_schema = "DgaVerdict", .handle = hd_api_dga_verify, .params = {P_WORK(HD_IN_QUERY)}},
+
+	{.method = HD_METHOD_GET, .path = DGA "compliance", .id = "dgaCompliance", .tag = "dga",
+	 .summary = "On-time share, late, missing with cause, next deadlines; by work, client, standard or region", .roles = HD_ROLES_READ, .answer_schema = "DgaCompliance",
+	 .handle = hd_api_dga_compliance,
+	 .params = {{.name = "by", .type = HD_PARAM_CHOICE, .choices = "work|client|standard|region", .default_value = "work", .doc = "a row for each"}, P_WORK(HD_IN_QUERY),
+		    P_CLIENT, P_TEXT("standard", 40, "of this standard"), P_TEXT("region", 100, "of this region"), P_DAY, P_MONTH, P_SINCE, P_UNTIL}},
+	{.method = HD_METHOD_GET, .path = DGA "alarms/", .id = "listDgaAlarms", .tag = "dga", .summary = "Alarms: before a limit, and what waits for a person", .roles = HD_ROLES_READ,
+	 .answer_schema = "DgaAlarms", .handle = hd_api_dga_alarms_list,
+	 .params = {P_WORK(HD_IN_QUERY), {.name = "open", .type = HD_PARAM_BOOL, .default_value = "true", .doc = "only those that are not over"}}},
+	{.method = HD_METHOD_POST, .path = DGA "alarms/{number}/acknowledge", .id = "acknowledgeDgaAlarm", .tag = "dga", .summary = "Somebody has seen it", .roles = HD_ROLES_WRITE,
+	 .flags = HD_ROUTE_BODY_OPTIONAL, .body_max = 1024, .answer_status = 204, .handle = hd_api_dga_alarm_acknowledge,
+	 .params = {{.name = "number", .in = HD_IN_PATH, .type = HD_PARAM_INT, .min = 1, .max = INT64_MAX, .doc = "its number"}}},
+	{.method = HD_METHOD_GET, .path = DGA "failure-report", .id = "dgaFailureReport", .tag = "dga",
+	 .summary = "Failures of transmission, which the user must report to the regulator", .roles = HD_ROLES_READ, .answer_schema = "DgaFailures",
+	 .handle = hd_api_dga_failure_report,
+	 .params = {P_MONTH, P_DAY, P_SINCE, P_UNTIL, P_CLIENT, P_WORK(HD_IN_QUERY),
+		    {.name = "format", .type = HD_PARAM_CHOICE, .choices = "json|csv|html|pdf", .default_value = "json", .doc = "form of the answer"}}},
+	{.method = HD_METHOD_GET, .path = DGA "reports/monthly", .id = "dgaMonthlyReport", .tag = "dga", .summary = "The monthly report with its receipts", .roles = HD_ROLES_READ,
+	 .answer_type = "text/html; charset=utf-8", .handle = hd_api_dga_report_monthly,
+	 .params = {P_MONTH, P_DAY, P_SINCE, P_UNTIL, P_CLIENT, P_WORK(HD_IN_QUERY),
+		    {.name = "format", .type = HD_PARAM_CHOICE, .choices = "html|pdf|csv", .default_value = "html", .doc = "form of the answer"}}},
+	{.method = HD_METHOD_GET, .path = DGA "sheet", .id = "dgaSheet", .tag = "dga", .summary = "Data of works that may be filed by sheet, as a spreadsheet", .roles = HD_ROLES_READ,
+	 .answer_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", .handle = hd_api_dga_sheet,
+	 .params = {P_MONTH, P_DAY, P_SINCE, P_UNTIL, P_CLIENT, P_WORK(HD_IN_QUERY),
+		    {.name = "all", .type = HD_PARAM_BOOL, .default_value = "false", .doc = "what is filed already too"}}},
+
+	{.method = HD_METHOD_GET, .path = DGA "cutover/{work}", .id = "dgaCutover", .tag = "dga",
+	 .summary = "A switch from local time to the regulator's: which slot collides, and when to switch", .roles = HD_ROLES_READ, .answer_schema = "DgaCutover",
+	 .handle = hd_api_dga_cutover_plan,
+	 .params = {P_WORK(HD_IN_PATH), {.name = "at", .type = HD_PARAM_TIME, .doc = "first slot of ours; default: the work's start, or now"},
+		    {.name = "zone", .type = HD_PARAM_TEXT, .max = 64, .default_value = "America/Santiago", .doc = "clock of the other system"}}},
+	{.method = HD_METHOD_GET, .path = DGA "cutover/{work}/compare", .id = "compareDgaCutover", .tag = "dga",
+	 .summary = "What the other system filed beside what we would have filed", .roles = HD_ROLES_READ, .answer_schema = "DgaComparison",
+	 .handle = hd_api_dga_cutover_compare,
+	 .params = {P_WORK(HD_IN_PATH), P_DAY, P_MONTH, P_SINCE, P_UNTIL, P_LIMIT(10000, "1000"),
+		    {.name = "differences", .type = HD_PARAM_BOOL, .default_value = "true", .doc = "leave out what is the same"}}},
+	{.method = HD_METHOD_POST, .path = DGA "cutover/receipts", .id = "importDgaReceipts", .tag = "dga", .summary = "Receipts of another system from CSV, with errors by line",
+	 .roles = HD_ROLES_WRITE, .flags = HD_ROUTE_IDEMPOTENT, .body_max = 256u << 20, .body_type = "text/csv", .answer_schema = "DgaImportReport",
+	 .handle = hd_api_dga_cutover_import,
+	 .params = {P_SKIP_BAD, P_DRY, {.name = "source", .type = HD_PARAM_TEXT, .max = 100, .default_value = "import", .doc = "the other system, kept with each"}}},
 
 	{.method = HD_METHOD_GET, .path = "/admin/v1/plugins/", .id = "listPlugins", .tag = "admin", .summary = "Plugins found, and why any was refused",
 	 .roles = HD_ROLES_WRITE, .handle = hd_api_plugins_list},

@@ -4,6 +4,7 @@
 #include "base/timefmt.h"
 #include "base/utf8.h"
 #include "base/uuid.h"
+#include "lua/diag.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -100,6 +101,11 @@ static const struct hd_schema_field *find_field(const struct hd_schema *schema, 
 	return NULL;
 }
 
+static const char *field_name(const void *arg, uint32_t i)
+{
+	return ((const struct hd_schema *)arg)->fields[i].name;
+}
+
 static void check_members(cJSON *object, const struct hd_schema *schema, struct hd_http_response *resp)
 {
 	char why[160];
@@ -107,7 +113,9 @@ static void check_members(cJSON *object, const struct hd_schema *schema, struct 
 		next = item->next;
 		const struct hd_schema_field *field = find_field(schema, item->string);
 		if (!field) {
-			hd_http_problem_add(resp, item->string, "is not known here");
+			const char *nearest = hd_diag_nearest(item->string, field_name, schema, schema->count);
+			(void)snprintf(why, sizeof why, nearest ? "is not known here: did you mean \"%.60s\"?" : "is not known here", nearest);
+			hd_http_problem_add(resp, item->string, why);
 		} else if (field->flags & HD_FIELD_READ_ONLY) {
 			cJSON_Delete(cJSON_DetachItemViaPointer(object, item));
 		} else if (cJSON_GetObjectItemCaseSensitive(object, item->string) != item) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The schemas of the API, as tables. */
-#include "api/schema.h"
+#include "api/dga_schemas.h"
 #include "pipeline/scripts.h"
 #include "store/import.h"
 
@@ -279,5 +279,8 @@ const struct hd_schema *const hd_schemas[] = {
 	&hd_schema_point, &hd_schema_point_config, &hd_schema_account, &hd_schema_api_key, &hd_schema_reading, &hd_schema_readings, &schema_accepted,
 	&hd_schema_pipeline_source, &hd_schema_pipeline_eval, &schema_eval_reading, &schema_evaluated, &hd_schema_reprocess, &schema_pipeline, &schema_pipeline_change, &schema_reprocessed, &schema_value, &schema_flag, &schema_measurement, &schema_history, &schema_aggregate, &schema_aggregates, &schema_health,
 	&schema_import, &schema_collected, &schema_points, &schema_accounts, &schema_problem,
+#define DGA_SCHEMA(variable) &variable,
+	HD_DGA_SCHEMAS(DGA_SCHEMA)
+#undef DGA_SCHEMA
 };
 const size_t hd_schemas_count = HD_ARRAY_LEN(hd_schemas);
