@@ -92,18 +92,20 @@ static void put_words(const char *group, size_t group_len)
 	}
 }
 
+/* Each group of commands, "dga " and "dga works " alike, with the words that may follow. Commands of a group stand together. */
 static void put_groups(void)
 {
 	const char *last = "";
 	for (size_t i = 0; i < ctl_command_count; i++) {
 		const char *name = ctl_commands[i].name;
-		size_t len = strcspn(name, " ");
-		if (name[len] == '\0' || strncmp(last, name, len + 1) == 0)
-			continue;
+		for (size_t len = strcspn(name, " "); name[len] != '\0'; len += 1 + strcspn(name + len + 1, " ")) {
+			if (strncmp(last, name, len + 1) == 0)
+				continue;
+			(void)printf("    \"%.*s \") words=\"", (int)len, name);
+			put_words(name, len);
+			(void)puts("\" ;;");
+		}
 		last = name;
-		(void)printf("    \"%.*s \") words=\"", (int)len, name);
-		put_words(name, len);
-		(void)puts("\" ;;");
 	}
 }
 

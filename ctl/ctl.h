@@ -92,6 +92,22 @@ const cJSON *ctl_items(const cJSON *answer);
 /* GET a list and print it as a table, or as JSON when that is wanted. */
 int ctl_list(struct ctl *ctl, const char *path, const char *const *columns, size_t count);
 
+/* points.c: sends, and shows the object that comes back. */
+int ctl_show(struct ctl *ctl, const char *method, const char *path, const char *type, const struct hd_buf *body);
+/* The same for a POST of the JSON file that is the next argument. */
+int ctl_send_file(struct ctl *ctl, const char *path);
+/* A POST of the CSV file that is the next argument; --skip-bad is taken. Says which lines do not fit. */
+int ctl_import(struct ctl *ctl, const char *path);
+/* All arguments left, KEY=VALUE each, as a JSON object. */
+bool ctl_assigned(struct ctl *ctl, struct hd_buf *ret);
+
+/* dga.c: adds the id of a control centre or informant given by id, name or RUT; `kind` is "centres" or "informants". */
+int ctl_dga_id(struct ctl *ctl, const char *kind, const char *name, struct hd_buf *ret);
+/* Adds day, month, from and to to a path, as the options say. */
+void ctl_dga_window(struct ctl *ctl, struct hd_buf *path);
+/* {"reason":…} of --reason; says it is missing. */
+bool ctl_dga_reason(struct ctl *ctl, struct hd_buf *ret);
+
 /* plot.c: values over time in braille dots. */
 void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, const double *values, size_t count);
 
@@ -130,6 +146,43 @@ int ctl_pipelines_reprocess(struct ctl *ctl);
 void ctl_add_text(struct hd_buf *body, const char *key, const char *text, size_t len);
 int ctl_pipelines_new(struct ctl *ctl);
 int ctl_pipelines_repl(struct ctl *ctl);
+int ctl_dga_status(struct ctl *ctl);
+int ctl_dga_works_list(struct ctl *ctl);
+int ctl_dga_works_show(struct ctl *ctl);
+int ctl_dga_works_create(struct ctl *ctl);
+int ctl_dga_works_set(struct ctl *ctl);
+int ctl_dga_works_import(struct ctl *ctl);
+int ctl_dga_works_delete(struct ctl *ctl);
+int ctl_dga_centres_list(struct ctl *ctl);
+int ctl_dga_centres_create(struct ctl *ctl);
+int ctl_dga_centres_set(struct ctl *ctl);
+int ctl_dga_centres_resume(struct ctl *ctl);
+int ctl_dga_centres_stop(struct ctl *ctl);
+int ctl_dga_centres_forecast(struct ctl *ctl);
+int ctl_dga_informants_list(struct ctl *ctl);
+int ctl_dga_informants_create(struct ctl *ctl);
+int ctl_dga_informants_password(struct ctl *ctl);
+int ctl_dga_certificates_list(struct ctl *ctl);
+int ctl_dga_certificates_add(struct ctl *ctl);
+int ctl_dga_certificates_remove(struct ctl *ctl);
+int ctl_dga_slots(struct ctl *ctl);
+int ctl_dga_show(struct ctl *ctl);
+int ctl_dga_receipts(struct ctl *ctl);
+int ctl_dga_verify(struct ctl *ctl);
+int ctl_dga_days(struct ctl *ctl);
+int ctl_dga_compliance(struct ctl *ctl);
+int ctl_dga_report(struct ctl *ctl);
+int ctl_dga_failure_report(struct ctl *ctl);
+int ctl_dga_sheet(struct ctl *ctl);
+int ctl_dga_cutover_plan(struct ctl *ctl);
+int ctl_dga_cutover_import(struct ctl *ctl);
+int ctl_dga_cutover_compare(struct ctl *ctl);
+int ctl_dga_kill_switch(struct ctl *ctl);
+int ctl_dga_hold_leave(struct ctl *ctl);
+int ctl_dga_release(struct ctl *ctl);
+int ctl_dga_by_hand(struct ctl *ctl);
+int ctl_dga_alarms(struct ctl *ctl);
+int ctl_dga_acknowledge(struct ctl *ctl);
 int ctl_check_config(struct ctl *ctl);
 int ctl_config_reference(struct ctl *ctl);
 int ctl_completion(struct ctl *ctl);

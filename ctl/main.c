@@ -16,6 +16,8 @@ const char ctl_global_options[] = "--url URL\twhere hydrod listens; else HYDRO_U
 				  "--version\tthe version";
 const char ctl_exit_statuses[] = "0\tdone\n1\trefused, not reached, or (status) not in order; the reason is on standard error\n2\twrong usage";
 
+#define DGA_WINDOW "--day DATE\ta day, 2026-01-31 in UTC-4\n--month MONTH\ta month, 2026-01 in UTC-4\n--from TIME\tRFC 3339, instead\n--to TIME\tRFC 3339, exclusive (now)"
+
 const struct ctl_command ctl_commands[] = {
 	{"status", "", "state of the daemon, its journal, history and providers; exit status 1 unless it is ok", NULL, ctl_status},
 	{"providers", "[NAME]", "providers with their state, or one in full", NULL, ctl_providers},
@@ -59,6 +61,58 @@ const struct ctl_command ctl_commands[] = {
 	{"pipelines repl", "POINT", "try Lua on a point's recent measurements: expressions, statements, steps; stores nothing",
 	 "--eval CODE\tthis alone, not a line at a time\n--limit N\tthe newest N (10)\n--from TIME\tRFC 3339 (as far back as it takes)\n--to TIME\tRFC 3339, exclusive (the newest)",
 	 ctl_pipelines_repl},
+	{"dga status", "", "how filing is: switch, works, slots by state, answers, alarms; exit status 1 while it is off, on hold or red", NULL, ctl_dga_status},
+	{"dga works list", "", "works that owe measurements to the DGA",
+	 "--code TEXT\twhose code begins so\n--client NAME\tof one client\n--standard NAME\tof one standard\n--region NAME\tof one region\n--mode off|shadow|live\tof one mode\n"
+	 "--held\tthat wait for a correction\n--limit N\tat most N (50)",
+	 ctl_dga_works_list},
+	{"dga works show", "WORK", "one work in full", NULL, ctl_dga_works_show},
+	{"dga works create", "FILE", "a work from a JSON file (- = standard input)", NULL, ctl_dga_works_create},
+	{"dga works set", "WORK KEY=VALUE...", "change a work, live: mode=shadow, informant=NAME, options.x=1", NULL, ctl_dga_works_set},
+	{"dga works import", "FILE", "works from CSV, with errors per line; a code that is there is changed",
+	 "--skip-bad\timport the good lines although others are bad\n--dry\tcheck alone", ctl_dga_works_import},
+	{"dga works delete", "WORK", "switch a work off and hide it; its audit stays", NULL, ctl_dga_works_delete},
+	{"dga centres list", "", "control centres", NULL, ctl_dga_centres_list},
+	{"dga centres create", "FILE", "a control centre from a JSON file (- = standard input)", NULL, ctl_dga_centres_create},
+	{"dga centres set", "CENTRE KEY=VALUE...", "change a control centre, live", NULL, ctl_dga_centres_set},
+	{"dga centres resume", "CENTRE", "a blocked or stopped centre goes on", "--reason TEXT\tkept in the audit", ctl_dga_centres_resume},
+	{"dga centres stop", "CENTRE", "stop all calls of a centre", "--reason TEXT\tkept in the audit", ctl_dga_centres_stop},
+	{"dga centres forecast", "CENTRE", "how long its backlog takes, and whether within the lag", NULL, ctl_dga_centres_forecast},
+	{"dga informants list", "", "who informs, without passwords", NULL, ctl_dga_informants_list},
+	{"dga informants create", "FILE", "an informant from a JSON file (- = standard input)", NULL, ctl_dga_informants_create},
+	{"dga informants password", "INFORMANT FILE", "a new password from a file's first line (- = standard input)", NULL, ctl_dga_informants_password},
+	{"dga certificates list", "", "certificates and when they end", NULL, ctl_dga_certificates_list},
+	{"dga certificates add", "FILE", "a certificate as PEM", "--name TEXT\tfor people\n--centre CENTRE\tthat uses it", ctl_dga_certificates_add},
+	{"dga certificates remove", "ID", "forget a certificate", NULL, ctl_dga_certificates_remove},
+	{"dga slots", "", "slots to which something happened",
+	 "--work WORK\tof one work\n--state LIST\tstates, comma-separated: unknown,refused\n--mark late|over_lag|checked|flagged|foreign\twith this mark\n" DGA_WINDOW
+	 "\n--newest\tthe newest first\n--limit N\tat most N (50)",
+	 ctl_dga_slots},
+	{"dga show", "WORK DUE", "one slot: why it stands where it stands, when it goes next, all that happened to it", NULL, ctl_dga_show},
+	{"dga receipts", "[RECEIPT]", "receipts, or the one", "--work WORK\tof one work\n" DGA_WINDOW "\n--csv\tall of them as CSV\n--limit N\tat most N (50)", ctl_dga_receipts},
+	{"dga verify", "[RECEIPT]", "prove a receipt: slot, payload, request, answer, check, chain; without one walk the audit's chains",
+	 "--work WORK\twithout RECEIPT: of one work", ctl_dga_verify},
+	{"dga days", "WORK", "daily proof: slots due = filed + explained + open", DGA_WINDOW, ctl_dga_days},
+	{"dga compliance", "", "on-time share, late, missing, next deadlines",
+	 "--by work|client|standard|region\ta row for each (work)\n--work WORK\tof one work\n--client NAME\tof one client\n--standard NAME\tof one standard\n" DGA_WINDOW, ctl_dga_compliance},
+	{"dga report", "MONTH", "the monthly report (2026-01) with its receipts",
+	 "--client NAME\tof one client\n--work WORK\tof one work\n--format html|pdf|csv\tform (html)\n--out FILE\tinto a file", ctl_dga_report},
+	{"dga failure-report", "MONTH", "failures of transmission, which the user must report",
+	 "--client NAME\tof one client\n--work WORK\tof one work\n--format html|pdf|csv\tform (a table)\n--out FILE\tinto a file", ctl_dga_failure_report},
+	{"dga sheet", "MONTH", "a spreadsheet for works that are filed by sheet",
+	 "--client NAME\tof one client\n--work WORK\tof one work\n--all\twhat is filed already too\n--out FILE\tinto a file", ctl_dga_sheet},
+	{"dga cutover plan", "WORK", "which slot collides at a switch from local time, and when to switch",
+	 "--at TIME\tour first slot (the work's start)\n--zone NAME\tclock of the other system (America/Santiago)", ctl_dga_cutover_plan},
+	{"dga cutover import", "FILE", "receipts of another system from CSV",
+	 "--source TEXT\tthe other system\n--skip-bad\timport the good lines although others are bad\n--dry\tcheck alone", ctl_dga_cutover_import},
+	{"dga cutover compare", "WORK", "what the other system filed beside what we would have filed", DGA_WINDOW "\n--all\twhat is the same too\n--limit N\tat most N (1000)",
+	 ctl_dga_cutover_compare},
+	{"dga kill-switch", "[on|off]", "the global switch of filing, or set it", "--reason TEXT\tkept in the audit", ctl_dga_kill_switch},
+	{"dga hold leave", "", "go on filing after a restore", "--reason TEXT\tkept in the audit", ctl_dga_hold_leave},
+	{"dga release", "WORK", "its configuration was corrected: held slots go again from the next day", "--reason TEXT\tkept in the audit", ctl_dga_release},
+	{"dga by-hand", "WORK DUE RECEIPT", "mark a slot as filed by sheet or form", "--reason TEXT\tkept in the audit", ctl_dga_by_hand},
+	{"dga alarms", "", "alarms of filing", "--work WORK\tof one work\n--all\tthose that are over too", ctl_dga_alarms},
+	{"dga acknowledge", "NUMBER", "somebody has seen an alarm", NULL, ctl_dga_acknowledge},
 	{"check-config", "FILE", "check a hydro.lua without a daemon", NULL, ctl_check_config},
 	{"config-reference", "", "all settings of hydro.lua, as Markdown", NULL, ctl_config_reference},
 	{"get", "PATH", "any GET of the API, as JSON", NULL, ctl_get_path},
@@ -100,7 +154,7 @@ static void help(FILE *out)
 	}
 	(void)fputs("\n", out);
 	print_lines(out, ctl_global_options, 16);
-	(void)fputs("\nA POINT is given by its id or its name.\n\nexit status:\n", out);
+	(void)fputs("\nA POINT is given by its id or its name, a WORK by its code, id or number, a CENTRE or INFORMANT by id, name or RUT.\n\nexit status:\n", out);
 	print_lines(out, ctl_exit_statuses, 2);
 }
 

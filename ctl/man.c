@@ -90,7 +90,7 @@ static void page_hydroctl(void)
 		   ".SH SYNOPSIS\n.B hydroctl\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]\n"
 		   ".SH DESCRIPTION\nEach command is one or a few requests to the REST API of\n.BR hydrod (8),\n"
 		   "laid out for a person, or printed as they came with \\fB\\-\\-json\\fR.\n"
-		   "A \\fIPOINT\\fR is given by its id or its name.\nTimes are RFC 3339; those without a zone are UTC.\n.SH OPTIONS");
+		   "A \\fIPOINT\\fR is given by its id or its name, a \\fIWORK\\fR by its code, id or\nnumber, a \\fICENTRE\\fR or \\fIINFORMANT\\fR by its id, name or RUT.\nTimes are RFC 3339; those without a zone are UTC.\n.SH OPTIONS");
 	put_lines(ctl_global_options);
 	(void)puts(".SH COMMANDS");
 	for (size_t i = 0; i < ctl_command_count; i++)
@@ -102,6 +102,7 @@ static void page_hydroctl(void)
 		  "HYDRO_API_KEY_FILE\tfile with the API key, unless one is given otherwise\nNO_COLOR\tno colours, whatever its value");
 	(void)puts(".SH EXAMPLES\n.nf\nhydroctl points import points.csv\nhydroctl history WELL\\-12 \\-\\-metric flow \\-\\-plot\n"
 		   "hydroctl collect \\-\\-point WELL\\-12 \\-\\-dry\nhydroctl pipelines check well.lua && hydroctl pipelines reload\n"
+		   "hydroctl dga works import works.csv \\-\\-dry\nhydroctl dga report 2026\\-01 \\-\\-format pdf \\-\\-out report.pdf\nhydroctl dga verify RECEIPT\n"
 		   "source <(hydroctl completion bash)\n.fi\n.SH SEE ALSO\n.BR hydrod (8),\n.BR hydro.lua (5)");
 }
 

@@ -30,8 +30,7 @@ int ctl_points_list(struct ctl *ctl)
 	return code;
 }
 
-/* Sends, and shows the object that comes back. */
-static int show(struct ctl *ctl, const char *method, const char *path, const char *type, const struct hd_buf *body)
+int ctl_show(struct ctl *ctl, const char *method, const char *path, const char *type, const struct hd_buf *body)
 {
 	cJSON *answer = NULL;
 	int code = ctl_request(ctl, method, path, type, body ? body->data : NULL, body ? body->len : 0, &answer);
@@ -49,7 +48,7 @@ static int show_point(struct ctl *ctl, const char *method, const char *point, co
 	hd_buf_add_text(&path, "/api/v1/points/");
 	int code = ctl_point_id(ctl, point, &path);
 	if (code == CTL_EXIT_OK)
-		code = show(ctl, method, hd_buf_text(&path), body ? "application/json" : NULL, body);
+		code = ctl_show(ctl, method, hd_buf_text(&path), body ? "application/json" : NULL, body);
 	hd_buf_done(&path);
 	return code;
 }
@@ -62,7 +61,7 @@ int ctl_points_show(struct ctl *ctl)
 	return ctl_no_more(ctl) ? show_point(ctl, "GET", point, NULL) : CTL_EXIT_USAGE;
 }
 
-static int send_object(struct ctl *ctl, const char *path)
+int ctl_send_file(struct ctl *ctl, const char *path)
 {
 	const char *file = ctl_positional(ctl);
 	struct hd_buf body = {0};
@@ -70,19 +69,19 @@ static int send_object(struct ctl *ctl, const char *path)
 		return ctl_usage("which file? - is standard input");
 	int code = ctl_no_more(ctl) ? CTL_EXIT_OK : CTL_EXIT_USAGE;
 	if (code == CTL_EXIT_OK)
-		code = ctl_read_file(file, &body) ? show(ctl, "POST", path, "application/json", &body) : CTL_EXIT_FAILED;
+		code = ctl_read_file(file, &body) ? ctl_show(ctl, "POST", path, "application/json", &body) : CTL_EXIT_FAILED;
 	hd_buf_done(&body);
 	return code;
 }
 
 int ctl_points_create(struct ctl *ctl)
 {
-	return send_object(ctl, "/api/v1/points/");
+	return ctl_send_file(ctl, "/api/v1/points/");
 }
 
 int ctl_accounts_create(struct ctl *ctl)
 {
-	return send_object(ctl, "/api/v1/accounts/");
+	return ctl_send_file(ctl, "/api/v1/accounts/");
 }
 
 /* What became of the lines; "FILE:LINE: column: why" on standard error for those that did not fit. */
@@ -97,10 +96,10 @@ static void print_report(const cJSON *report, const char *file)
 	if (failed > cJSON_GetArraySize(errors))
 		(void)fprintf(stderr, "%s: and %.0f more lines that do not fit\n", file, failed - cJSON_GetArraySize(errors));
 	(void)printf("%.0f lines: %.0f created, %.0f updated, %.0f do not fit%s\n", ctl_value(report, "lines"), ctl_value(report, "created"), ctl_value(report, "updated"), failed,
-		     cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "applied")) ? "" : "; nothing was imported");
+		     cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "applied")) ? "" : cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "dry")) ? "; nothing was stored, as asked" : "; nothing was imported");
 }
 
-static int import(struct ctl *ctl, const char *path)
+int ctl_import(struct ctl *ctl, const char *path)
 {
 	bool skip_bad = ctl_flag(ctl, "--skip-bad");
 	const char *file = ctl_positional(ctl);
@@ -134,12 +133,12 @@ static int import(struct ctl *ctl, const char *path)
 
 int ctl_points_import(struct ctl *ctl)
 {
-	return import(ctl, "/api/v1/points/import");
+	return ctl_import(ctl, "/api/v1/points/import");
 }
 
 int ctl_accounts_import(struct ctl *ctl)
 {
-	return import(ctl, "/api/v1/accounts/import");
+	return ctl_import(ctl, "/api/v1/accounts/import");
 }
 
 int ctl_accounts_list(struct ctl *ctl)
@@ -169,23 +168,25 @@ static bool assign(cJSON *object, char *pair)
 	return false;
 }
 
+bool ctl_assigned(struct ctl *ctl, struct hd_buf *ret)
+{
+	cJSON *object = cJSON_CreateObject();
+	bool good = ctl->argc > 0;
+	for (int i = 0; i < ctl->argc && good; i++)
+		good = assign(object, ctl->argv[i]);
+	char *text = good ? cJSON_PrintUnformatted(object) : NULL;
+	if (text)
+		hd_buf_add_text(ret, text);
+	free(text);
+	cJSON_Delete(object);
+	return good;
+}
+
 int ctl_points_set(struct ctl *ctl)
 {
 	const char *id = ctl_positional(ctl);
-	cJSON *object = cJSON_CreateObject();
-	if (!id || ctl->argc == 0) {
-		cJSON_Delete(object);
-		return ctl_usage("points set POINT KEY=VALUE…");
-	}
-	for (int i = 0; i < ctl->argc; i++)
-		if (!assign(object, ctl->argv[i])) {
-			cJSON_Delete(object);
-			return ctl_usage("KEY=VALUE expected");
-		}
-	char *text = cJSON_PrintUnformatted(object);
-	struct hd_buf body = {.data = text, .len = text ? strlen(text) : 0};
-	int code = show_point(ctl, "PATCH", id, &body);
-	free(text);
-	cJSON_Delete(object);
+	struct hd_buf body = {0};
+	int code = id && ctl_assigned(ctl, &body) ? show_point(ctl, "PATCH", id, &body) : ctl_usage("points set POINT KEY=VALUE…");
+	hd_buf_done(&body);
 	return code;
 }
