@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 #define DAY_MS INT64_C(86400000)
+#define HOUR_MS INT64_C(3600000)
 #define SEARCH_DAYS 400
-#define SEARCH_SLOTS 20000u
 
 /* Our slots from `at` on whose label the old clock had shown before `at`. */
 static uint32_t collide(const struct hd_calendar *calendar, const struct hd_tz *zone, int64_t at_ms, struct hd_cutover *ret)
@@ -30,12 +30,12 @@ static uint32_t collide(const struct hd_calendar *calendar, const struct hd_tz *
 	return count;
 }
 
+/* The first slot after the earliest hour at which the old system could stop and nothing collides. */
 static int64_t find_safe(const struct hd_calendar *calendar, const struct hd_tz *zone, int64_t at_ms)
 {
-	int64_t slot = hd_calendar_next(calendar, at_ms), end = at_ms + SEARCH_DAYS * DAY_MS;
-	for (uint32_t i = 0; i < SEARCH_SLOTS && slot < end; i++, slot = hd_calendar_next(calendar, slot + 1))
-		if (collide(calendar, zone, slot, NULL) == 0)
-			return slot;
+	for (int64_t at = at_ms; at < at_ms + SEARCH_DAYS * DAY_MS; at += HOUR_MS)
+		if (collide(calendar, zone, at, NULL) == 0)
+			return hd_calendar_next(calendar, at);
 	return 0;
 }
 
@@ -69,8 +69,8 @@ void hd_cutover_plan(const struct hd_calendar *calendar, const struct hd_tz *zon
 {
 	*ret = (struct hd_cutover){.at_ms = hd_calendar_next(calendar, at_ms)};
 	ret->zone_offset_s = (int32_t)(hd_tz_offset_ms(zone, ret->at_ms) / 1000);
-	ret->collision_count = collide(calendar, zone, ret->at_ms, ret);
-	ret->safe_ms = find_safe(calendar, zone, ret->at_ms);
+	ret->collision_count = collide(calendar, zone, at_ms, ret);
+	ret->safe_ms = find_safe(calendar, zone, at_ms);
 	advise(calendar, ret);
 }
 

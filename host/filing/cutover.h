@@ -28,7 +28,7 @@ struct hd_cutover {
 	char es[480], en[480]; /* what to do */
 };
 
-/* A switch of a work at at_ms from labels by a zone's clock to labels by the calendar's fixed offset. [any, pure] */
+/* A switch of a work at at_ms (the old system files nothing from then on) from labels by a zone's clock to labels by the calendar's fixed offset. [any, pure] */
 void hd_cutover_plan(const struct hd_calendar *calendar, const struct hd_tz *zone, int64_t at_ms, struct hd_cutover *ret);
 void hd_cutover_print(struct hd_buf *ret, const char *code, const char *zone, const struct hd_cutover *plan);
 
