@@ -18,7 +18,7 @@ static const char head[] =
 	"*{box-sizing:border-box}body{font:14px/1.45 system-ui,\"DejaVu Sans\",sans-serif;color:var(--ink);background:var(--page);max-width:68rem;margin:0 auto;padding:1.2rem}\n"
 	"header{border-bottom:3px solid var(--accent);padding-bottom:.7rem;margin-bottom:1rem}h1{font-size:1.5rem;margin:0}h2,summary{font-size:1.08rem;font-weight:600;margin:0 0 .6rem}\n"
 	".soft{color:var(--soft);font-weight:400}.en{color:var(--soft);font-size:.86em;font-weight:400}.card{background:var(--card);border:1px solid var(--line);border-radius:.5rem;padding:.9rem 1rem;margin-top:1rem}\n"
-	".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.8rem;margin-top:1rem}.tiles .card{margin:0}.tiles b{display:block;font-size:1.5rem;font-variant-numeric:tabular-nums}\n"
+	".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.8rem;margin-top:1rem}.tiles .card{margin:0}.tiles b{display:block;font-size:1.5rem;font-variant-numeric:tabular-nums}\n"
 	".good b,.good{color:var(--good)}.warn b{color:var(--warn)}.bad b{color:var(--bad)}.tiles .card span{color:var(--soft)}.tiles .card .en{display:block}\n"
 	"table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.28rem .5rem;border-bottom:1px solid var(--line);vertical-align:top}th{font-size:.84rem;color:var(--soft);font-weight:600;vertical-align:bottom}\n"
 	"th .en{display:block}.num{text-align:right;font-variant-numeric:tabular-nums}tr.warn td:first-child{border-left:3px solid var(--warn)}tr.bad td:first-child{border-left:3px solid var(--bad)}tr.good td:first-child{border-left:3px solid var(--good)}\n"

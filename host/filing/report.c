@@ -199,9 +199,9 @@ static int put_days(struct report *r, struct hydro_error *err)
 
 static void put_works(struct report *r)
 {
-	static const struct hd_doc_column columns[] = {{"Obra", "Work", 1.7, false}, {"Nombre", "Name", 2.4, false}, {"Estándar", "Standard", 1.1, false},
-		{"Debidas", "Due", .9, true}, {"Informadas", "Filed", 1.05, true}, {"A tiempo", "On time", 1, true}, {"Atrasadas", "Late", 1, true},
-		{"Sobre plazo", "Over lag", 1.1, true}, {"Sin medición", "Missing", 1.15, true}, {"Pendientes", "Open", 1.05, true}};
+	static const struct hd_doc_column columns[] = {{"Obra", "Work", 1.55, false}, {"Nombre", "Name", 1.7, false}, {"Estándar", "Standard", 1.15, false},
+		{"Debidas", "Due", .95, true}, {"Informadas", "Filed", 1.2, true}, {"A tiempo", "On time", 1.05, true}, {"Atrasadas", "Late", 1.1, true},
+		{"Sobre plazo", "Over lag", 1.25, true}, {"Sin medición", "Missing", 1.35, true}, {"Pendientes", "Open", 1.15, true}};
 	hd_doc_section(r->doc, "Por obra", "By work", false);
 	hd_doc_table(r->doc, columns, HD_ARRAY_LEN(columns));
 	for (uint32_t i = 0; i < r->compliance.count; i++) {
@@ -218,7 +218,7 @@ static void put_works(struct report *r)
 static void put_causes(struct report *r)
 {
 	static const struct hd_doc_column columns[] = {{"Obra", "Work", 1.5, false}, {"Estado", "State", 1.8, false}, {"Causa", "Cause", 3, false},
-		{"Cause", "in English", 2.6, false}, {"Horas o períodos", "Slots", 1.2, true}};
+		{"Cause", "in English", 2.6, false}, {"Períodos", "Slots", 1, true}};
 	bool any = false;
 	for (uint32_t i = 0; i < r->compliance.count && !any; i++)
 		any = r->compliance.rows[i].cause_count > 0;
@@ -263,7 +263,7 @@ static int put_receipt(void *arg, const struct hd_slot *slot, struct hydro_error
 static int put_receipts(struct report *r, struct hydro_error *err)
 {
 	static const struct hd_doc_column columns[] = {{"Fecha y hora", "Date and hour", 1.5, false}, {"Comprobante", "Receipt", 3.1, false},
-		{"Caudal l/s", "Flow", 1, true}, {"Total m3", "Total", 1.1, true}, {"Nivel", "Level", .9, true}, {"Informada", "Filed at", 1.5, false}};
+		{"Caudal l/s", "Flow", 1, true}, {"Total m3", "Total", 1.1, true}, {"Nivel", "Level", .9, true}, {"Informada", "Filed at", 1.6, true}};
 	const uint32_t states = 1u << HD_SLOT_FILED | 1u << HD_SLOT_FILED_NO_RECEIPT | 1u << HD_SLOT_FILED_DIFFERS | 1u << HD_SLOT_BY_HAND;
 	if (r->compliance.all.filed > HD_REPORT_RECEIPTS_MAX) {
 		hd_doc_section(r->doc, "Comprobantes", "Receipts", false);
@@ -344,7 +344,7 @@ int hd_report_document(struct hd_ledger *ledger, const struct hd_adapters *adapt
 	int rc = take_works(r, err);
 	if (rc == HYDRO_OK) {
 		subtitle_of(r, subtitle);
-		(void)snprintf(title, sizeof title, "Informe mensual de lo informado: %.40s", authority_of(r));
+		(void)snprintf(title, sizeof title, "Informe mensual de la transmisión a la %.40s", authority_of(r));
 		rc = hd_doc_new(format, title, "Monthly report of filing", subtitle, &r->doc, err);
 	}
 	if (rc == HYDRO_OK)

@@ -120,7 +120,7 @@ Test(report, it_is_a_page_that_needs_nothing_else_with_every_receipt)
 	fill(&kit, works);
 	struct hd_buf html = document(&kit, HD_DOC_HTML);
 	const char *text = hd_buf_text(&html);
-	cr_expect_not_null(strstr(text, "Informe mensual"));
+	cr_expect_not_null(strstr(text, "Informe mensual de la transmisión a la DGA"));
 	cr_expect_not_null(strstr(text, "no hubo medición del sensor"));
 	cr_expect_not_null(strstr(text, "2026-01-01 05:00"));
 	cr_expect_null(strstr(text, "http://"));
