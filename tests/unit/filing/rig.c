@@ -157,14 +157,13 @@ void rig_free(struct rig *rig)
 
 struct hd_work rig_work_default(struct rig *rig, const char *code)
 {
-	static uint8_t points;
 	struct hd_work work = {
 		.mode = HD_MODE_LIVE, .centre = rig->centre, .informant = rig->informant, .pick = HD_PICK_NEAREST, .at_ms = -1, .starts_ms = RIG_START + HOUR_MS,
 		.granted_lps = NAN, .granted_m3_year = NAN, .code = code, .name = code, .kind = "well", .standard = "mayor", .family = "fake", .client = "", .region = "",
 		.shac = "", .notes = "", .held_why = "", .options = "", .adapters = "", .flow_metric = "", .total_metric = "", .level_metric = "",
 	};
 	work.point.bytes[0] = 1;
-	work.point.bytes[15] = ++points;
+	work.point.bytes[15] = ++rig->points;
 	return work;
 }
 

@@ -34,6 +34,7 @@ struct rig {
 	struct reading *readings;
 	uint32_t reading_count;
 	uint32_t centre, informant;
+	uint8_t points; /* given to works so far */
 	bool clock_bad, restored, own_regulator;
 };
 
