@@ -61,14 +61,15 @@ static void print_line(const char *title, const cJSON *values, const cJSON *flag
 	hd_buf_done(&text);
 }
 
-static void print_reading(const cJSON *reading)
+void ctl_print_steps(const cJSON *reading)
 {
 	const cJSON *step;
 	(void)printf("  %s  (%s)\n", ctl_text(reading, "ts"), ctl_text(reading, "known"));
 	print_line("as read", cJSON_GetObjectItemCaseSensitive(reading, "raws"), NULL);
 	cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(reading, "steps")) {
-		char title[64];
-		(void)snprintf(title, sizeof title, "line %.0f %s", ctl_value(step, "line"), ctl_text(step, "step"));
+		const char *lib = ctl_text(step, "lib");
+		char title[160];
+		(void)snprintf(title, sizeof title, "%s%s%s %.0f %s", *lib ? "lib/" : "line", lib, *lib ? ".lua" : "", ctl_value(step, "line"), ctl_text(step, "step"));
 		print_line(title, cJSON_GetObjectItemCaseSensitive(step, "sets"), cJSON_GetObjectItemCaseSensitive(step, "flags"));
 	}
 	print_line("measurement", cJSON_GetObjectItemCaseSensitive(reading, "values"), cJSON_GetObjectItemCaseSensitive(reading, "flags"));
@@ -89,7 +90,7 @@ static void print_dry(const struct ctl *ctl, const cJSON *answer, bool all)
 	(void)printf("  %d values in %d readings%s\n", cJSON_GetArraySize(readings), count, left_out ? "; the newest three (--all shows the others):" : "");
 	cJSON_ArrayForEach(row, rows)
 		if (left_out-- <= 0)
-			print_reading(row);
+			ctl_print_steps(row);
 	if (*ctl_text(pipeline, "error"))
 		(void)printf("  the pipeline: %s\n", ctl_text(pipeline, "error"));
 }

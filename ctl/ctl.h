@@ -108,6 +108,9 @@ void ctl_dga_window(struct ctl *ctl, struct hd_buf *path);
 /* {"reason":…} of --reason; says it is missing. */
 bool ctl_dga_reason(struct ctl *ctl, struct hd_buf *ret);
 
+/* collect.c: a reading of a dry run, each step's effect on a line. */
+void ctl_print_steps(const cJSON *reading);
+
 /* plot.c: values over time in braille dots. */
 void ctl_plot(const struct ctl *ctl, const char *title, const double *times_ms, const double *values, size_t count);
 

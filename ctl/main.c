@@ -47,13 +47,15 @@ const struct ctl_command ctl_commands[] = {
 	{"pipelines versions", "NAME", "kept versions of a pipeline", NULL, ctl_pipelines_versions},
 	{"pipelines rollback", "NAME [VERSION]", "make a kept version live again; without VERSION the one before", NULL, ctl_pipelines_rollback},
 	{"pipelines show", "NAME [VERSION]", "the live script, or a kept version, as it is", NULL, ctl_pipelines_show},
-	{"pipelines new", "NAME", "write NAME.lua to begin with: a commented pipeline that runs", NULL, ctl_pipelines_new},
+	{"pipelines new", "NAME", "write NAME.lua to begin with: a commented pipeline that runs", "--like PIPELINE\ta copy of one that is there, by the new name", ctl_pipelines_new},
 	{"pipelines put", "FILE", "make a script live: checked and built for all its points first; a failure keeps what runs",
 	 "--name NAME\tof the pipeline (the file's)\n--reason TEXT\tkept with the version\n--author TEXT\twho makes it (the key's name)\n"
 	 "--canary N\ton N percent of the points; a later put without it takes all",
 	 ctl_pipelines_put},
 	{"pipelines dry-run", "NAME POINT [FILE]", "a point's past through the script in FILE (the live one): what would differ; changes nothing",
-	 "--from TIME\tRFC 3339 (24 h ago)\n--to TIME\tRFC 3339, exclusive (now)", ctl_pipelines_dry_run},
+	 "--from TIME\tRFC 3339 (24 h ago)\n--to TIME\tRFC 3339, exclusive (now)\n"
+	 "--reading METRIC=N,...\tnot the past: one reading, with each step's effect\n--at TIME\tof that reading (now)",
+	 ctl_pipelines_dry_run},
 	{"pipelines reprocess", "NAME [POINT]", "run the past of a point, or of all, again through the live script; what differs becomes a revision",
 	 "--from TIME\tRFC 3339\n--to TIME\tRFC 3339, exclusive\n--no-wait\tof all points: begin it and leave; else Ctrl-C ends it\n"
 	 "--state\thow far it is\n--cancel\tend it; what was done stays",

@@ -8,7 +8,7 @@
 
 int ctl_pipelines_list(struct ctl *ctl)
 {
-	static const char *const columns[] = {"pipeline=name", "points=points", "version=version", "live=live", "generation=generation", "file=file"};
+	static const char *const columns[] = {"pipeline=name", "points=points", "version=version", "live=live", "generation=generation", "folder=folder", "file=file"};
 	return ctl_list(ctl, "/admin/v1/pipelines/", columns, HD_ARRAY_LEN(columns));
 }
 

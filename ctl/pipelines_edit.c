@@ -130,9 +130,37 @@ static void print_dry_run(const cJSON *answer)
 		(void)printf("  a Lua step failed %.0f times; first: %s\n", ctl_value(summary, "faults"), ctl_text(summary, "first_fault"));
 }
 
+static void print_trial(const cJSON *answer)
+{
+	const cJSON *reading, *readings = cJSON_GetObjectItemCaseSensitive(answer, "readings");
+	if (!readings)
+		print_dry_run(answer);
+	cJSON_ArrayForEach(reading, readings)
+		ctl_print_steps(reading);
+}
+
+/* "pulses=1000,level=12.5" as the "values" of a body. */
+static bool add_values(struct hd_buf *body, const char *reading)
+{
+	hd_buf_add_text(body, ",\"values\":{");
+	for (const char *at = reading; *at;) {
+		size_t name = strcspn(at, "=,"), whole = strcspn(at, ",");
+		char *end = NULL;
+		double value = at[name] == '=' ? strtod(at + name + 1, &end) : 0;
+		if (name == 0 || end != at + whole)
+			return false;
+		hd_buf_add_text(body, at == reading ? "" : ",");
+		hd_buf_add_json(body, at, name);
+		hd_buf_add_char(body, ':');
+		hd_buf_add_number(body, value);
+		at += whole + (at[whole] == ',');
+	}
+	return hd_buf_add_char(body, '}');
+}
+
 int ctl_pipelines_dry_run(struct ctl *ctl)
 {
-	const char *from = ctl_option(ctl, "--from"), *to = ctl_option(ctl, "--to");
+	const char *from = ctl_option(ctl, "--from"), *to = ctl_option(ctl, "--to"), *reading = ctl_option(ctl, "--reading"), *ts = ctl_option(ctl, "--at");
 	const char *name = ctl_positional(ctl), *point = ctl_positional(ctl), *file = ctl_positional(ctl);
 	struct hd_buf path = {0}, body = {0}, source = {0};
 	cJSON *answer = NULL;
@@ -142,6 +170,10 @@ int ctl_pipelines_dry_run(struct ctl *ctl)
 		return CTL_EXIT_USAGE;
 	ctl_pipeline_path(name, "/dry-run", &path);
 	int code = file && !ctl_read_file(file, &source) ? CTL_EXIT_FAILED : window_body(ctl, point, from, to, &body);
+	if (code == CTL_EXIT_OK && reading && !add_values(&body, reading))
+		code = ctl_usage("--reading is metric=number,…");
+	if (ts)
+		ctl_add_text(&body, "ts", ts, strlen(ts));
 	if (file)
 		ctl_add_text(&body, "source", source.data ? source.data : "", source.len);
 	hd_buf_add_char(&body, '}');
@@ -150,7 +182,7 @@ int ctl_pipelines_dry_run(struct ctl *ctl)
 	if (code == CTL_EXIT_OK && ctl->json)
 		ctl_print_json(answer);
 	else if (code == CTL_EXIT_OK)
-		print_dry_run(answer);
+		print_trial(answer);
 	cJSON_Delete(answer);
 	hd_buf_done(&path);
 	hd_buf_done(&body);
@@ -199,8 +231,35 @@ static const char skeleton[] =
 	"  end,\n"
 	"}\n";
 
+/* A ready pipeline's text with the new name in its `name = "…"`; owned by ret. */
+static int text_like(struct ctl *ctl, const char *like, const char *name, struct hd_buf *ret)
+{
+	struct hd_buf path = {0};
+	cJSON *answer = NULL;
+	ctl_pipeline_path(like, "", &path);
+	int code = ctl_get(ctl, hd_buf_text(&path), &answer);
+	const char *source = ctl_text(answer, "source"), *at = source;
+	char old[96];
+	(void)snprintf(old, sizeof old, "name = \"%.80s\"", like);
+	const char *found = code == CTL_EXIT_OK ? strstr(at, old) : NULL;
+	if (found)
+		hd_buf_printf(ret, "%.*sname = \"%s\"%s", (int)(found - source), source, name, found + strlen(old));
+	else if (code == CTL_EXIT_OK)
+		code = CTL_EXIT_FAILED, (void)fprintf(stderr, "hydroctl: in the text of %s there is no %s to put another name into\n", like, old);
+	cJSON_Delete(answer);
+	hd_buf_done(&path);
+	return code;
+}
+
+static void text_of_skeleton(const char *name, struct hd_buf *ret)
+{
+	for (const char *p = skeleton; *p; p++)
+		*p == '@' ? hd_buf_add_text(ret, name) : hd_buf_add_char(ret, *p);
+}
+
 int ctl_pipelines_new(struct ctl *ctl)
 {
+	const char *like = ctl_option(ctl, "--like");
 	const char *name = ctl_positional(ctl);
 	char path[128];
 	if (!name)
@@ -210,15 +269,22 @@ int ctl_pipelines_new(struct ctl *ctl)
 	if (!*name || strlen(name) > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name))
 		return ctl_usage("a pipeline's name has a-z, 0-9 and _");
 	(void)snprintf(path, sizeof path, "%s.lua", name);
-	FILE *out = fopen(path, "wxe");
+	struct hd_buf text = {0};
+	int code = CTL_EXIT_OK;
+	if (like)
+		code = text_like(ctl, like, name, &text);
+	else
+		text_of_skeleton(name, &text);
+	FILE *out = code == CTL_EXIT_OK ? fopen(path, "wxe") : NULL;
 	if (!out) {
-		(void)fprintf(stderr, "hydroctl: %s: %s\n", path, strerror(errno));
+		if (code == CTL_EXIT_OK)
+			(void)fprintf(stderr, "hydroctl: %s: %s\n", path, strerror(errno));
+		hd_buf_done(&text);
 		return CTL_EXIT_FAILED;
 	}
-	for (const char *p = skeleton; *p; p++)
-		(void)(*p == '@' ? fputs(name, out) : fputc(*p, out));
-	bool good = !ferror(out);
+	bool good = !text.failed && fwrite(text.data, 1, text.len, out) == text.len;
 	good = fclose(out) == 0 && good;
+	hd_buf_done(&text);
 	if (!good)
 		(void)fprintf(stderr, "hydroctl: %s could not be written\n", path);
 	else

@@ -80,6 +80,9 @@ struct hd_api_deps {
 	/* A past window of a point through the candidate (as above): what would differ. Stores nothing. */
 	int (*pipeline_dry_run)(void *arg, const char *name, const char *text, size_t len, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret,
 				struct hydro_error *err);
+	/* Raw values through the candidate, step by step. Stores nothing. */
+	int (*pipeline_dry_reading)(void *arg, const char *name, const char *text, size_t len, uint32_t point, const hydro_raw *raws, uint32_t count,
+				    struct hd_buf *ret, struct hydro_error *err);
 	/* The readings of a window once more through the live script: what comes out differently is on disk as revisions. */
 	int (*pipeline_reprocess)(void *arg, const char *name, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err);
 	/* The same of all the pipeline's points, on a thread of its own: begun, looked at, ended. */

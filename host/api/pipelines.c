@@ -186,6 +186,39 @@ static int window_of(struct hd_api *api, const cJSON *body, uint32_t *ret_point,
 	return times_of(body, ret_from_ms, ret_to_ms, err);
 }
 
+/* {"pulses":1000,"level":12.5}: metrics that are known. */
+static int values_of(struct hd_api *api, const cJSON *values, int64_t ts_ms, hydro_raw *ret, uint32_t *ret_count, struct hydro_error *err)
+{
+	const cJSON *item;
+	uint32_t count = 0;
+	cJSON_ArrayForEach(item, values)
+	{
+		uint32_t metric = hd_names_find(api->deps.names, HD_NAME_METRIC, item->string);
+		if (!metric || !cJSON_IsNumber(item) || count == HD_METRICS_PER_SAMPLE_MAX)
+			return hd_error_set(err, HYDRO_E_INVALID, metric ? "values.%.64s: a number is wanted, of %u metrics at most" : "values.%.64s: there is no such metric",
+					    item->string, HD_METRICS_PER_SAMPLE_MAX);
+		ret[count++] = (hydro_raw){.ts_ms = ts_ms, .value = item->valuedouble, .metric = metric};
+	}
+	*ret_count = count;
+	return count ? HYDRO_OK : hd_error_set(err, HYDRO_E_INVALID, "values: at least one is wanted");
+}
+
+static int dry_reading(struct hd_api *api, const struct hd_http_request *req, const cJSON *body, uint32_t point, struct hd_http_response *resp,
+		       struct hydro_error *err)
+{
+	hydro_raw raws[HD_METRICS_PER_SAMPLE_MAX];
+	uint32_t count = 0;
+	int64_t ts_ms;
+	HD_NEED(api, pipeline_dry_reading);
+	if (time_of(body, "ts", hd_clock_wall_ms(), &ts_ms) != HYDRO_OK || ts_ms < HD_TS_MIN_MS || ts_ms >= HD_TS_MAX_MS)
+		return hd_error_set(err, HYDRO_E_INVALID, "ts: a time from 1990 to 2100 is wanted");
+	int rc = values_of(api, cJSON_GetObjectItemCaseSensitive(body, "values"), ts_ms, raws, &count, err);
+	const char *text = hd_body_text(body, "source");
+	if (rc != HYDRO_OK)
+		return rc;
+	return changed(resp, api->deps.pipeline_dry_reading(api->deps.arg, NAME(req), text, text ? strlen(text) : 0, point, raws, count, &resp->body, err));
+}
+
 HD_HANDLER(pipeline_dry_run)
 {
 	struct hd_api *api = HD_API(arg);
@@ -198,6 +231,8 @@ HD_HANDLER(pipeline_dry_run)
 		rc = window_of(api, body, &point, &from_ms, &to_ms, err);
 	if (rc != HYDRO_OK)
 		return rc;
+	if (cJSON_HasObjectItem(body, "values"))
+		return dry_reading(api, req, body, point, resp, err);
 	const char *text = hd_body_text(body, "source");
 	return changed(resp, api->deps.pipeline_dry_run(api->deps.arg, NAME(req), text, text ? strlen(text) : 0, point, from_ms, to_ms, &resp->body, err));
 }

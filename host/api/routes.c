@@ -304,7 +304,7 @@ const struct hd_http_route hd_api_routes[] = {
 	 .params = {P_NAME, P_AUTHOR, P_REASON,
 		    {.name = "version", .type = HD_PARAM_INT, .min = 0, .max = UINT32_MAX, .default_value = "0", .doc = "its number; 0: the one before"}}},
 	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/{name}/dry-run", .id = "dryRunPipeline", .tag = "admin",
-	 .summary = "A past window of a point through a candidate: what would differ", .roles = HD_ROLES_WRITE, .body_max = SCRIPT_BYTES,
+	 .summary = "A past window of a point through a candidate: what would differ; or one reading, step by step", .roles = HD_ROLES_WRITE, .body_max = SCRIPT_BYTES,
 	 .body_schema = "PipelineSource", .handle = hd_api_pipeline_dry_run, .params = {P_NAME}},
 	{.method = HD_METHOD_POST, .path = "/admin/v1/pipelines/{name}/reprocess", .id = "reprocessPipeline", .tag = "admin",
 	 .summary = "A past window of a point, or of all the pipeline's, once more through the live script: revisions, nothing is overwritten",

@@ -88,6 +88,8 @@ static const struct hd_schema_field source_fields[] = {
 	{"point", U, 0, 0, 0, NULL, "dry-run: the point"},
 	{"from", W, 0, 0, 0, NULL, "dry-run: start of the window"},
 	{"to", W, 0, 0, 0, NULL, "dry-run: end of the window (exclusive)"},
+	{"values", O, 0, 0, 0, NULL, "dry-run, in place of a window: one reading's raw values by metric; the answer shows each step's effect"},
+	{"ts", W, 0, 0, 0, NULL, "of that reading; default: now"},
 };
 SCHEMA(hd_schema_pipeline_source, "PipelineSource", "A pipeline to be tried.", source_fields);
 

@@ -45,6 +45,15 @@ static void health(void *arg, struct hd_health *ret)
 		if (status.set_aside > 0)
 			hd_health_add(ret, HD_HEALTH_DEGRADED, "journal", "damaged ranges were set aside: see the journal's set-aside folder");
 	}
+	if (parts->pipeline) {
+		struct hd_pipeline_status status;
+		char text[160];
+		hd_pipeline_status(parts->pipeline, UINT32_MAX, &status);
+		(void)snprintf(text, sizeof text, "%llu Lua steps of points are switched off, over their budget three times each: `step_off` in the log names them",
+			       (unsigned long long)status.steps_off);
+		if (status.steps_off)
+			hd_health_add(ret, HD_HEALTH_DEGRADED, "pipeline", text);
+	}
 	if (parts->history) {
 		struct hd_history_status status;
 		hd_history_status(parts->history, &status);

@@ -77,6 +77,7 @@ PIPELINE_GAUGE(revisions)
 PIPELINE_GAUGE(late)
 PIPELINE_GAUGE(unprocessed)
 PIPELINE_GAUGE(overruns)
+PIPELINE_GAUGE(steps_off)
 PIPELINE_GAUGE(waits)
 PIPELINE_GAUGE(queued)
 
@@ -88,6 +89,7 @@ static const struct { const char *name, *help; double (*fn)(void *arg); } gauges
 	{"hydro_readings_late_total", "Readings older than their point's newest.", pipeline_late},
 	{"hydro_unprocessed_total", "Readings kept raw because the pipeline did not finish.", pipeline_unprocessed},
 	{"hydro_step_overruns_total", "Lua steps stopped over their budget.", pipeline_overruns},
+	{"hydro_steps_off", "Lua steps of points that are switched off after three overruns.", pipeline_steps_off},
 	{"hydro_pipeline_waits_total", "Times a worker waited for the journal.", pipeline_waits},
 	{"hydro_pipeline_jobs_waiting", "Jobs waiting for a worker.", pipeline_queued},
 	{"hydro_journal_synced_lsn", "Highest durable record of the journal.", journal_synced_lsn},

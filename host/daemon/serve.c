@@ -74,6 +74,12 @@ static int pipeline_dry_run(void *arg, const char *name, const char *text, size_
 	return hd_scripts_replay(daemon_of(arg)->scripts, name, text, len, point, from_ms, to_ms, ret, err);
 }
 
+static int pipeline_dry_reading(void *arg, const char *name, const char *text, size_t len, uint32_t point, const hydro_raw *raws, uint32_t count,
+				struct hd_buf *ret, struct hydro_error *err)
+{
+	return hd_scripts_dry_run(daemon_of(arg)->scripts, name, text, len, point, raws, count, ret, err);
+}
+
 static int pipeline_reprocess(void *arg, const char *name, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err)
 {
 	struct hd_daemon *d = daemon_of(arg);
@@ -157,7 +163,12 @@ static int check_point(void *arg, const struct hd_point_spec *spec, struct hydro
 	struct compile compile = {d, err};
 	int rc = hd_scripts_with_spec(d->scripts, spec->pipeline, NULL, 0, point, compile_plan, &compile, err);
 	hd_point_unref(point);
-	return rc == HYDRO_E_NOTFOUND ? hd_error_set(err, HYDRO_E_CONFIG, "pipeline: there is no pipeline \"%.60s\"", spec->pipeline) : rc;
+	if (rc != HYDRO_E_NOTFOUND)
+		return rc;
+	char nearest[64];
+	bool near = hd_scripts_nearest(d->scripts, spec->pipeline, nearest);
+	return hd_error_set(err, HYDRO_E_CONFIG, "pipeline: there is no pipeline \"%.60s\"%s%s%s", spec->pipeline, near ? "; did you mean \"" : "",
+			    near ? nearest : "", near ? "\"?" : "");
 }
 
 static int first_key(struct hd_daemon *d, struct hydro_error *err)
@@ -224,6 +235,7 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 	deps.pipeline_dry_run = pipeline_dry_run;
 	deps.pipeline_reprocess = pipeline_reprocess;
 	deps.pipeline_eval = pipeline_eval;
+	deps.pipeline_dry_reading = pipeline_dry_reading;
 	deps.reprocess_start = reprocess_start;
 	deps.reprocess_state = reprocess_state;
 	deps.reprocess_cancel = reprocess_cancel;

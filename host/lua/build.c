@@ -20,6 +20,7 @@ struct walk {
 	struct hydro_error *err;
 	uint32_t number; /* of the step, from 1 */
 	uint32_t line;
+	const struct hd_script_lib *lib; /* that the line is of; NULL: the script */
 	const char *kind;
 };
 
@@ -31,14 +32,20 @@ static int HD_PRINTF(2, 3) refuse(struct walk *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	const char *file = hd_script_file(w->at->script);
+	const char *file = hd_script_file(w->at->script), *source = hd_script_text(w->at->script);
+	char lib_file[HD_DIAG_FILE_BYTES];
+	if (w->lib) {
+		(void)snprintf(lib_file, sizeof lib_file, "lib/%s.lua", w->lib->name);
+		file = lib_file;
+		source = w->lib->text;
+	}
 	if (w->line)
 		(void)snprintf(whole, sizeof whole, "%s:%u: %s", file, w->line, text);
 	else
 		(void)snprintf(whole, sizeof whole, "%s", text);
-	hd_diag_from_lua(w->diag, file, hd_script_text(w->at->script), whole);
+	hd_diag_from_lua(w->diag, file, source, whole);
 	if (!w->diag->column && w->kind)
-		w->diag->column = hd_diag_column(hd_script_text(w->at->script), w->line, w->kind);
+		w->diag->column = hd_diag_column(source, w->line, w->kind);
 	hd_diag_text(w->diag, whole, sizeof whole);
 	return hd_error_set(w->err, HYDRO_E_CONFIG, "%s", whole);
 }
@@ -278,6 +285,8 @@ static int one_step(struct walk *w)
 	const struct hd_lua_step *made = hd_lua_to_step(w->lua, top);
 	int rc = HYDRO_OK;
 	w->line = step.line = made ? made->line : 0;
+	w->lib = made && made->lib ? hd_script_lib_at(w->at->script, made->lib - 1) : NULL;
+	step.lib = w->lib ? w->lib->name : NULL;
 	w->kind = made ? hd_lua_step_kind(w->lua, made) : NULL;
 	if (made && made->kind != HD_LUA_KIND_LUA) {
 		step.kind = w->kind;

@@ -109,6 +109,7 @@ LUA_RAISES void hd_sandbox_open_match(lua_State *L); /* adds find, match, gmatch
 struct hd_lua_step {
 	uint32_t kind; /* index in config.steps, or HD_LUA_KIND_LUA */
 	uint32_t line;
+	uint32_t lib;  /* that made it, by number from 1 among the script's; 0 = the script itself */
 };
 LUA_RAISES void hd_lua_open_steps(lua_State *L); /* adds pipeline, use and the constructors to the table at the top */
 LUA_RAISES int hd_lua_unknown_global(lua_State *L);

@@ -281,6 +281,12 @@ const struct hd_script_lib *hd_script_lib(const struct hd_script *script, const 
 	return NULL;
 }
 
+const char *hd_script_lib_text(const struct hd_script *script, const char *name)
+{
+	const struct hd_script_lib *lib = hd_script_lib(script, name);
+	return lib ? lib->text : NULL;
+}
+
 uint32_t hd_script_function_count(struct hd_script *script)
 {
 	(void)pthread_mutex_lock(&script->mutex);

@@ -50,6 +50,8 @@ size_t hd_script_len(const struct hd_script *script);
 const char *hd_script_hash(const struct hd_script *script);
 /* "well@3f2a91c0": the name and the first 8 digits, for provenance and generations. */
 const char *hd_script_version(const struct hd_script *script);
+/* The text of a library that it can use, NULL when there is none of that name. */
+const char *hd_script_lib_text(const struct hd_script *script, const char *name);
 /* Different Lua steps met so far, in any state: they are numbered 0 … count-1. [any, locks] */
 uint32_t hd_script_function_count(struct hd_script *script);
 

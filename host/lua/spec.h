@@ -44,6 +44,7 @@ struct hd_spec_step {
 	const char *kind; /* "counter", "range", … HD_SPEC_KIND_LUA */
 	const char *id;   /* identity given by the script, "" = none (kind + target then) */
 	uint32_t line;    /* where the script made it, 0 = unknown */
+	const char *lib;  /* name of the library that the line is of; NULL = the script itself */
 	uint32_t arg_count;
 	const struct hd_spec_arg *args;
 	/* For HD_SPEC_KIND_LUA: */

@@ -163,6 +163,18 @@ LUA_RAISES static void check_options(lua_State *L, const char *kind, const char 
 	}
 }
 
+/* Number of the library, from 1, whose chunk is called so; 0 = none. */
+static uint32_t lib_of(const struct hd_lua_attached *at, const char *source)
+{
+	for (uint32_t i = 0; i < hd_script_lib_count(at->script); i++) {
+		const char *name = hd_script_lib_at(at->script, i)->name;
+		size_t len = strlen(name);
+		if (strncmp(source, "@lib/", 5) == 0 && strncmp(source + 5, name, len) == 0 && strcmp(source + 5 + len, ".lua") == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
 /* Upvalue: the kind. */
 LUA_RAISES static int make_step(lua_State *L)
 {
@@ -177,14 +189,16 @@ LUA_RAISES static int make_step(lua_State *L)
 	check_options(L, name, doc ? doc->options : "state");
 	struct hd_lua_step *step = lua_newuserdatauv(L, sizeof *step, 1);
 	step->kind = doc ? (uint32_t)kind : HD_LUA_KIND_LUA;
-	step->line = 0;
+	step->line = step->lib = 0;
 	lua_pushvalue(L, 1);
 	(void)lua_setiuservalue(L, -2, 1);
 	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, lua->step_ref);
 	(void)lua_setmetatable(L, -2);
 	lua_Debug ar;
-	if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "l", &ar) && ar.currentline > 0)
+	if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "lS", &ar) && ar.currentline > 0) {
 		step->line = (uint32_t)ar.currentline;
+		step->lib = lib_of(lua->building ? lua->building : lua->loading, ar.source);
+	}
 	return 1;
 }
 

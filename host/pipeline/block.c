@@ -101,6 +101,15 @@ void hd_state_migrate(const struct hd_shape *from, const uint8_t *from_state, co
 	}
 }
 
+/* Another plan, another chance. */
+static void clear_strikes(struct hd_worker *w, struct hd_point_extra *extra)
+{
+	uint64_t off = (uint64_t)__builtin_popcountll(extra->lua_off);
+	HD_COUNT(w, steps_off, 0 - off);
+	memset(extra->strikes, 0, sizeof extra->strikes);
+	extra->lua_off = 0;
+}
+
 int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_t point, struct hd_plan *plan, struct hd_swap_report *report)
 {
 	struct hd_shape *old = block->shape;
@@ -125,7 +134,7 @@ int hd_block_set_plan(struct hd_worker *w, struct hd_point_block *block, uint32_
 	}
 	block->undo = 0; /* of another layout */
 	if (block->extra)
-		memset(block->extra->strikes, 0, sizeof block->extra->strikes), block->extra->lua_off = 0;
+		clear_strikes(w, block->extra);
 	if (old) {
 		hd_slab_give(w->slab, old_data, data_bytes(old));
 		hd_shape_unref(old);

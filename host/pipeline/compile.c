@@ -21,10 +21,14 @@ int hd_compile_fail(struct hd_compile *c, const struct hd_spec_step *spec, const
 	va_end(ap);
 	if (c->fault) {
 		*c->fault = (struct hd_plan_fault){.step = c->at, .line = spec->line};
+		(void)snprintf(c->fault->lib, sizeof c->fault->lib, "%s", spec->lib ? spec->lib : "");
 		(void)snprintf(c->fault->option, sizeof c->fault->option, "%s", option ? option : "");
 		(void)snprintf(c->fault->nearest, sizeof c->fault->nearest, "%s", nearest ? nearest : "");
 	}
-	return hd_error_set(err, HYDRO_E_CONFIG, "%s: line %u: step %u (%s): %s%s%s%s", c->spec->script ? c->spec->script : "pipeline", spec->line,
+	char lib[80] = "";
+	if (spec->lib)
+		(void)snprintf(lib, sizeof lib, "lib/%.60s.lua: ", spec->lib);
+	return hd_error_set(err, HYDRO_E_CONFIG, "%s: %sline %u: step %u (%s): %s%s%s%s", c->spec->script ? c->spec->script : "pipeline", lib, spec->line,
 			    c->at + 1, spec->kind, what, nearest ? "; did you mean `" : "", nearest ? nearest : "", nearest ? "`?" : "");
 }
 
@@ -403,7 +407,7 @@ static int compile_step(struct hd_compile *c, const struct hd_spec_step *spec, s
 	}
 	if (kind->bits & HD_STEP_NOT_YET)
 		return hd_compile_fail(c, spec, NULL, NULL, err, "is not available in this version yet: leave the step out");
-	*step = (struct hd_step){.kind = kind, .run = kind->run, .line = spec->line, .link = HD_SLOT_NONE, .param = (uint16_t)c->param_count,
+	*step = (struct hd_step){.kind = kind, .run = kind->run, .line = spec->line, .lib = spec->lib, .link = HD_SLOT_NONE, .param = (uint16_t)c->param_count,
 				 .state = (uint16_t)c->state_bytes};
 	c->target[0] = c->source[0] = '\0';
 	memset(step->in, HD_SLOT_NONE, sizeof step->in);

@@ -23,6 +23,8 @@ struct dry {
 	const struct hd_sample *sample;
 	uint64_t present;
 	double slots[HD_PLAN_SLOTS_MAX];
+	struct hd_value extras[HD_RUN_EXTRAS]; /* metrics that the shape does not name */
+	uint32_t extra_count;
 	uint32_t flags;
 	uint32_t steps;
 };
@@ -79,6 +81,25 @@ static bool slot_changed(const struct dry *d, const struct hd_run *run, uint32_t
 	return was != is || (is && run->slots[slot] != d->slots[slot]);
 }
 
+static bool extra_changed(const struct dry *d, const struct hd_value *extra)
+{
+	for (uint32_t i = 0; i < d->extra_count; i++)
+		if (d->extras[i].metric == extra->metric)
+			return d->extras[i].value != extra->value;
+	return true;
+}
+
+/* What the next step is compared with. */
+static void remember(struct dry *d, const struct hd_run *run)
+{
+	const struct hd_row *row = &run->rows[0];
+	d->present = row->present;
+	d->extra_count = row->extra_count;
+	d->flags = row->flag_count;
+	memcpy(d->slots, run->slots, run->shape->slot_count * sizeof *d->slots);
+	memcpy(d->extras, run->extras[0], row->extra_count * sizeof *d->extras);
+}
+
 /* After each step: what it set and flagged. */
 static void trace(void *arg, const struct hd_run *run, const struct hd_step *step)
 {
@@ -86,7 +107,12 @@ static void trace(void *arg, const struct hd_run *run, const struct hd_step *ste
 	const struct hd_row *row = &run->rows[0];
 	hd_buf_printf(d->json, "%s{\"step\":", d->steps++ ? "," : "");
 	hd_buf_add_json(d->json, step->label, strlen(step->label));
-	hd_buf_printf(d->json, ",\"line\":%u,\"sets\":{", step->line);
+	hd_buf_printf(d->json, ",\"line\":%u,\"lib\":", step->line);
+	if (step->lib)
+		hd_buf_add_json(d->json, step->lib, strlen(step->lib));
+	else
+		hd_buf_add_text(d->json, "null");
+	hd_buf_add_text(d->json, ",\"sets\":{");
 	uint32_t n = 0;
 	for (uint32_t slot = 0; slot < run->shape->slot_count; slot++) {
 		if (!run->shape->metrics[slot] || !slot_changed(d, run, slot))
@@ -97,12 +123,19 @@ static void trace(void *arg, const struct hd_run *run, const struct hd_step *ste
 		hd_buf_add_char(d->json, ':');
 		hd_buf_add_number(d->json, hd_run_has(row, slot) ? run->slots[slot] : (double)NAN);
 	}
+	for (uint32_t i = 0; i < row->extra_count; i++) {
+		if (!extra_changed(d, &run->extras[0][i]))
+			continue;
+		if (n++)
+			hd_buf_add_char(d->json, ',');
+		add_metric(d, run->extras[0][i].metric);
+		hd_buf_add_char(d->json, ':');
+		hd_buf_add_number(d->json, run->extras[0][i].value);
+	}
 	hd_buf_add_text(d->json, "},");
 	add_flags(d, run->flags[0], d->flags, row->flag_count);
 	hd_buf_add_char(d->json, '}');
-	d->present = row->present;
-	memcpy(d->slots, run->slots, run->shape->slot_count * sizeof *d->slots);
-	d->flags = row->flag_count;
+	remember(d, run);
 }
 
 static int dry_lua(struct hd_run *run, const struct hd_step *step, struct hd_row *row, uint32_t i)
@@ -156,8 +189,7 @@ static void run_reading(struct dry *d, const struct hd_point_block *block, const
 		if (raws[i].quality <= 0)
 			hd_run_flag_metric(run, 0, raws[i].metric, HD_FLAG_STATUS_CODE, d->pipeline->rule_status);
 	d->sample = &sample;
-	d->present = row->present;
-	memcpy(d->slots, run->slots, shape->slot_count * sizeof *d->slots);
+	remember(d, run);
 	d->flags = d->steps = 0;
 	hd_run_steps(run);
 	hd_run_result(run, 0, values, &value_count, flags, &flag_count);
@@ -191,7 +223,9 @@ static int run_readings(struct dry *d, struct hd_point_block *block)
 	run->lua.call = dry_lua;
 	run->trace = trace;
 	run->trace_arg = d;
-	hd_buf_printf(d->json, "{\"point\":%u,\"readings\":[", d->point);
+	char id[HD_UUID_TEXT];
+	hd_uuid_format(&block->config->id, id);
+	hd_buf_printf(d->json, "{\"point\":\"%s\",\"readings\":[", id);
 	const struct hd_intake *in = d->worker->intake;
 	if (in->count)
 		hd_redo_prepare(shape, state, past, in->readings[0].ts_ms);

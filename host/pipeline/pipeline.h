@@ -224,7 +224,7 @@ struct hd_pipeline_status {
 	uint64_t unprocessed;
 	uint64_t overruns;     /* Lua steps over their budget */
 	uint64_t lua_errors;
-	uint64_t steps_off;    /* (point, step) switched off after three overruns */
+	uint64_t steps_off;    /* (point, step) switched off after three overruns; another plan switches them on again */
 	uint64_t redone;       /* readings run again because of late data */
 	uint64_t waits;        /* times the journal was full */
 	uint64_t queued;       /* jobs waiting now */

@@ -194,6 +194,8 @@ static int intern_shape(struct hd_shapes *shapes, struct hd_buf *key, const stru
 			shape->hash = stable_hash(c);
 			shape->generation = generation;
 			shape->script = script ? hd_script_ref(script) : NULL;
+			for (uint32_t i = 0; !script && i < shape->step_count; i++)
+				shape->steps[i].lib = NULL; /* nobody would hold it */
 			shape->owner = shapes;
 			shape->number = ++shapes->next_number;
 			shape->next = *bucket;

@@ -39,6 +39,7 @@ struct hd_plan {
 struct hd_plan_fault {
 	uint32_t step;  /* from 0; UINT32_MAX: none */
 	uint32_t line;  /* 0 = unknown */
+	char lib[64];   /* library that the line is of, "" = the script itself */
 	char option[64];
 	char nearest[64]; /* the valid name nearest to a wrong one, "" = none */
 };

@@ -42,6 +42,14 @@ struct hd_scripts_entry *hd_scripts_add(struct hd_scripts *s, const char *name)
 	return entry;
 }
 
+bool hd_scripts_is_live(const struct hd_scripts *s, const struct hd_script *script)
+{
+	for (uint32_t i = 0; i < s->entry_count; i++)
+		if (s->entries[i].live == script || s->entries[i].canary == script)
+			return true;
+	return false;
+}
+
 struct hd_script *hd_scripts_of_point(const struct hd_scripts_entry *entry, uint32_t point)
 {
 	if (entry->canary && hd_hash_u64(point ^ UINT64_C(0x5ca1ab1e)) % 100 < entry->share)
@@ -188,6 +196,21 @@ int hd_scripts_call_lua(void *arg, uint32_t worker, struct hd_script *script, ui
 	return hd_lua_call_step(lua, script, function, view, slots, point, fault);
 }
 
+static const char *entry_name(const void *arg, uint32_t i)
+{
+	return ((const struct hd_scripts_entry *)arg)[i].name;
+}
+
+bool hd_scripts_nearest(struct hd_scripts *s, const char *name, char ret[64])
+{
+	(void)pthread_mutex_lock(&s->lock);
+	const char *nearest = hd_diag_nearest(name, entry_name, s->entries, s->entry_count);
+	if (nearest)
+		(void)snprintf(ret, 64, "%s", nearest);
+	(void)pthread_mutex_unlock(&s->lock);
+	return nearest != NULL;
+}
+
 static uint32_t count_points(struct hd_scripts *s, const char *name)
 {
 	uint32_t count = 0, all = hd_points_count(s->config.points);
@@ -201,6 +224,18 @@ static uint32_t count_points(struct hd_scripts *s, const char *name)
 	return count;
 }
 
+/* What runs is what the file says, but for a rollback where files are not written, or a file that is wrong. */
+static const char *in_folder(struct hd_scripts *s, const struct hd_scripts_entry *entry)
+{
+	struct hd_script *file = NULL;
+	if (hd_scripts_load_file(s, entry->name, &file, NULL) != HYDRO_OK)
+		return "missing";
+	bool same = strcmp(hd_script_hash(file), hd_script_hash(entry->live)) == 0 ||
+		    (entry->canary && strcmp(hd_script_hash(file), hd_script_hash(entry->canary)) == 0);
+	hd_script_unref(&file);
+	return same ? "same" : "differs";
+}
+
 static void list_entry(struct hd_scripts *s, const struct hd_scripts_entry *entry, struct hd_buf *ret)
 {
 	hd_buf_add_text(ret, "{\"name\":");
@@ -208,7 +243,8 @@ static void list_entry(struct hd_scripts *s, const struct hd_scripts_entry *entr
 	if (entry->live) {
 		hd_buf_add_text(ret, ",\"file\":");
 		hd_buf_add_json(ret, hd_script_file(entry->live), strlen(hd_script_file(entry->live)));
-		hd_buf_printf(ret, ",\"hash\":\"%s\",\"generation\":\"%s\"", hd_script_hash(entry->live), hd_script_version(entry->live));
+		hd_buf_printf(ret, ",\"hash\":\"%s\",\"generation\":\"%s\",\"folder\":\"%s\"", hd_script_hash(entry->live), hd_script_version(entry->live),
+			      in_folder(s, entry));
 	}
 	hd_buf_printf(ret, ",\"live\":%s,\"version\":%u,\"points\":%u", entry->live ? "true" : "false", entry->version, count_points(s, entry->name));
 	if (entry->canary)

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <hydro/abi.h>
 #include <stdbool.h>
 
 #define HD_SCRIPTS_MAX 256u
@@ -70,7 +71,7 @@ int hd_scripts_call_lua(void *arg, uint32_t worker, struct hd_script *script, ui
  */
 
 /*
- * Syntax, steps and options, the script's own samples (or a bare point), its selftest, and a build of every point that
+ * Syntax, steps and options, the script's own samples (or, without any and without points, a bare point), its selftest, and a build of every point that
  * has the pipeline now; nothing goes live. {"pipeline","result":"valid","hash","samples","points"}. text NULL: the file.
  * HYDRO_E_CONFIG when it is wrong.
  */
@@ -100,7 +101,10 @@ int hd_scripts_put(struct hd_scripts *scripts, const char *name, const char *tex
 int hd_scripts_rollback(struct hd_scripts *scripts, const char *name, uint32_t version, const struct hd_scripts_change *change,
 			struct hd_buf *ret_json, struct hydro_error *err);
 
-/* [{"name","file","hash","generation","version","points","functions","canary"}]. */
+/* The name of a pipeline nearest to one that is none, copied; false when none is near. [any] */
+bool hd_scripts_nearest(struct hd_scripts *scripts, const char *name, char ret[64]);
+/* [{"name","file","hash","generation","folder":"same"|"differs"|"missing","live","version","points","canary"}]; `folder`: whether the
+ * file says what runs, or beside a canary what either of them is. */
 int hd_scripts_list(struct hd_scripts *scripts, struct hd_buf *ret_json, struct hydro_error *err);
 /* [{"version","hash","author","reason","at"}], newest first. HYDRO_E_NOTFOUND. */
 int hd_scripts_versions(struct hd_scripts *scripts, const char *name, struct hd_buf *ret_json, struct hydro_error *err);
@@ -116,6 +120,12 @@ int hd_scripts_show(struct hd_scripts *scripts, const char *name, uint32_t versi
  */
 int hd_scripts_with_spec(struct hd_scripts *scripts, const char *name, const char *text, size_t len, const struct hd_point *point,
 			 int (*use)(void *arg, const struct hd_spec *spec, struct hd_script *script), void *arg, struct hydro_error *err);
+/*
+ * Raw values through a candidate (text NULL: the live script) from the point's present state, step by step; JSON as
+ * hd_pipeline_dry_run gives. Nothing is stored. HYDRO_E_CONFIG with "diagnostics", HYDRO_E_NOTFOUND. [control, http]
+ */
+int hd_scripts_dry_run(struct hd_scripts *scripts, const char *name, const char *text, size_t len, uint32_t point, const hydro_raw *raws, uint32_t count,
+		       struct hd_buf *ret_json, struct hydro_error *err);
 /*
  * The readings of from_ms <= ts < to_ms of a point through a candidate (text NULL: the live script), from the raw values kept
  * and after a run-up, beside what is stored: {"point","candidate","from","to","changes":[{"ts","values":{metric:{"was",

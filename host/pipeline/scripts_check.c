@@ -37,10 +37,18 @@ void hd_scripts_diags_json(const struct hd_scripts_diags *diags, struct hd_buf *
 /* What the compiler says, as a diagnostic at the step's line. */
 static void diag_of_plan(const struct hd_script *script, const struct hd_plan_fault *fault, const struct hydro_error *err, struct hd_diag *ret)
 {
-	hd_diag_from_lua(ret, hd_script_file(script), hd_script_text(script), err->text);
+	/* "t@0a5566a1: line 2: step 1 (rate): …": the place is told beside it. */
+	const char *what = fault->line ? strstr(err->text, ": step ") : NULL, *file = hd_script_file(script), *source = hd_script_text(script);
+	char lib_file[HD_DIAG_FILE_BYTES];
+	if (fault->lib[0]) {
+		(void)snprintf(lib_file, sizeof lib_file, "lib/%s.lua", fault->lib);
+		file = lib_file;
+		source = hd_script_lib_text(script, fault->lib);
+	}
+	hd_diag_from_lua(ret, file, source, what ? what + 2 : err->text);
 	if (fault->line)
 		ret->line = fault->line;
-	ret->column = fault->option[0] ? hd_diag_column(hd_script_text(script), ret->line, fault->option) : 0;
+	ret->column = fault->option[0] ? hd_diag_column(source, ret->line, fault->option) : 0;
 	if (fault->nearest[0])
 		(void)snprintf(ret->hint, sizeof ret->hint, "did you mean '%s'?", fault->nearest);
 }
@@ -172,6 +180,32 @@ static int run_readings(void *arg, struct hd_script *script, const struct hd_poi
 	return rc;
 }
 
+/* One point that is in no table. */
+static int build_with(struct hd_scripts *s, struct hd_script *script, const char *name, const char *params, struct hd_scripts_diags *diags,
+		      struct hydro_error *err)
+{
+	struct hd_point *point = NULL;
+	struct hd_plan *plan = NULL;
+	int rc = hd_lua_point_new(name, params, &point, err);
+	if (rc != HYDRO_OK)
+		hd_scripts_diag(diags, script, NULL, err);
+	else
+		rc = hd_scripts_build(s, script, point, &plan, diags, err);
+	hd_plan_free(&plan);
+	free(point);
+	return rc;
+}
+
+int hd_scripts_build_bare(struct hd_scripts *s, struct hd_script *script, struct hd_scripts_diags *diags, struct hydro_error *err)
+{
+	uint32_t before = diags->count;
+	int rc = build_with(s, script, "without params", "{}", diags, err);
+	for (uint32_t i = before; i < diags->count; i++)
+		if (!diags->diags[i].hint[0])
+			(void)snprintf(diags->diags[i].hint, sizeof diags->diags[i].hint, "if points need params, give some: samples = { { … } } in pipeline {}");
+	return rc;
+}
+
 static int try_samples(struct hd_scripts *s, struct hd_script *script, uint32_t *ret_samples, struct hd_scripts_diags *diags,
 		       struct hydro_error *err)
 {
@@ -180,17 +214,13 @@ static int try_samples(struct hd_scripts *s, struct hd_script *script, uint32_t 
 	*ret_samples = count;
 	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++) {
 		struct hd_buf params = {0};
-		struct hd_point *point = NULL;
-		struct hd_plan *plan = NULL;
+		char name[24];
+		(void)snprintf(name, sizeof name, "sample %u", i + 1);
 		rc = hd_script_sample(s->builder, script, i, &params, err);
-		if (rc == HYDRO_OK)
-			rc = hd_lua_point_new("sample", hd_buf_text(&params), &point, err);
 		if (rc != HYDRO_OK)
 			hd_scripts_diag(diags, script, NULL, err);
 		else
-			rc = hd_scripts_build(s, script, point, &plan, diags, err);
-		hd_plan_free(&plan);
-		free(point);
+			rc = build_with(s, script, name, hd_buf_text(&params), diags, err);
 		hd_buf_done(&params);
 	}
 	return rc;

@@ -40,7 +40,7 @@ struct eval {
 	struct hd_run *run;
 	struct hd_buf *json;
 	struct hd_buf value;   /* of the reading under way */
-	char fault[HD_DIAG_TEXT_BYTES];
+	char fault[HD_DIAG_TEXT_BYTES]; /* the last one */
 	uint32_t overruns, faults, told;
 };
 
@@ -223,6 +223,8 @@ static int call_step(struct hd_run *run, const struct hd_step *step, struct hd_r
 	const struct hd_sample *sample = e->past.rows[row->sample];
 	struct hd_run_lua_call how = {.call = call_eval, .arg = e, .raws = sample->raws, .raw_count = sample->raw_count};
 	struct hd_lua_fault fault = {0};
+	if (e->overruns >= OVERRUNS_MAX)
+		return HYDRO_E_LIMIT;
 	int rc = hd_run_call_lua(run, step, i, &how, &fault);
 	if (rc == HYDRO_OK)
 		return rc;
@@ -290,14 +292,15 @@ static void add_flags(struct eval *e, const struct hd_flag *flags, uint32_t coun
 	hd_buf_add_char(e->json, ']');
 }
 
-static void tell(struct eval *e, const struct hd_sample *sample, const struct hd_value *before, uint32_t before_count)
+/* Row i of the run. */
+static void tell(struct eval *e, const struct hd_sample *sample, uint32_t i)
 {
-	struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
+	struct hd_value before[HD_METRICS_PER_SAMPLE_MAX], values[HD_METRICS_PER_SAMPLE_MAX];
 	struct hd_flag flags[HD_FLAGS_PER_SAMPLE_MAX];
-	uint32_t value_count, flag_count;
+	uint32_t value_count, flag_count, before_count = inputs(sample, before);
 	char ts[HD_TIME_TEXT];
 	hd_time_format(sample->ts_ms, ts);
-	hd_run_result(e->run, 0, values, &value_count, flags, &flag_count);
+	hd_run_result(e->run, i, values, &value_count, flags, &flag_count);
 	hd_buf_printf(e->json, "%s{\"ts\":\"%s\"", e->told++ ? "," : "", ts);
 	if (e->kind != KIND_STEPS) {
 		hd_buf_add_text(e->json, ",\"value\":");
@@ -305,30 +308,33 @@ static void tell(struct eval *e, const struct hd_sample *sample, const struct hd
 	}
 	add_sets(e, before, before_count, values, value_count);
 	add_flags(e, flags, flag_count);
-	if (e->fault[0]) {
+	if (e->run->rows[i].bits & HD_ROW_UNPROCESSED) {
 		hd_buf_add_text(e->json, ",\"fault\":");
 		hd_buf_add_json(e->json, e->fault, strlen(e->fault));
 	}
 	hd_buf_add_char(e->json, '}');
 }
 
+/* Steps see the readings together, for some look back; a function is called for one at a time, and its value told. */
 static void run_all(struct eval *e, uint32_t first_told, uint32_t first)
 {
-	for (uint32_t i = first; i < e->past.count && e->overruns < OVERRUNS_MAX; i++) {
-		const struct hd_sample *sample = e->past.rows[i];
-		struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
-		uint32_t count = inputs(sample, values);
+	uint32_t rows = e->kind == KIND_STEPS ? HD_RUN_ROWS : 1;
+	for (uint32_t at = first; at < e->past.count && e->overruns < OVERRUNS_MAX;) {
 		hd_buf_clear(&e->value);
-		e->fault[0] = '\0';
 		hd_run_begin(e->run, e->plan->shape);
-		struct hd_row *row = hd_run_add(e->run, values, count, sample->ts_ms);
-		row->sample = i;
-		row->params = e->plan->params;
-		row->state = e->state;
-		row->config = e->point;
+		e->run->amends = true; /* of what is told already nothing is run again */
+		while (at < e->past.count && e->run->count < rows) {
+			struct hd_value values[HD_METRICS_PER_SAMPLE_MAX];
+			struct hd_row *row = hd_run_add(e->run, values, inputs(e->past.rows[at], values), e->past.rows[at]->ts_ms);
+			row->sample = at++;
+			row->params = e->plan->params;
+			row->state = e->state;
+			row->config = e->point;
+		}
 		hd_run_steps(e->run);
-		if (i >= first_told)
-			tell(e, sample, values, count);
+		for (uint32_t i = 0; i < e->run->count; i++)
+			if (e->run->rows[i].sample >= first_told)
+				tell(e, e->past.rows[e->run->rows[i].sample], i);
 	}
 }
 

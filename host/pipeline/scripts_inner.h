@@ -64,6 +64,8 @@ void hd_scripts_event(struct hd_scripts *s, uint32_t level, const char *event, c
 /* With the lock held: */
 struct hd_scripts_entry *hd_scripts_find(struct hd_scripts *s, const char *name);
 struct hd_scripts_entry *hd_scripts_add(struct hd_scripts *s, const char *name);
+/* Whether points run it, or may from one moment to the next. */
+bool hd_scripts_is_live(const struct hd_scripts *s, const struct hd_script *script);
 /* Which script a point of the entry runs. */
 struct hd_script *hd_scripts_of_point(const struct hd_scripts_entry *entry, uint32_t point);
 
@@ -76,8 +78,18 @@ int hd_scripts_build(struct hd_scripts *s, struct hd_script *script, const struc
 /* The same in another state that the script is attached to. [the thread that owns state and spec] */
 int hd_scripts_build_in(struct hd_scripts *s, struct hd_lua *lua, struct hd_spec *spec, struct hd_script *script, const struct hd_point *point,
 			struct hd_plan **ret, struct hd_scripts_diags *diags, struct hydro_error *err);
+/* Builds a point without params: of a script that has no samples and no points yet, so that it is built at all. */
+int hd_scripts_build_bare(struct hd_scripts *s, struct hd_script *script, struct hd_scripts_diags *diags, struct hydro_error *err);
 /* Attaches to the builder, builds the samples, runs the selftest; on failure nothing stays attached. */
 int hd_scripts_try(struct hd_scripts *s, struct hd_script *script, uint32_t *ret_samples, struct hd_scripts_diags *diags, struct hydro_error *err);
+
+/* scripts_dry.c; lock held */
+/* The text, or without one what runs, attached to the builder. HYDRO_E_NOTFOUND, HYDRO_E_CONFIG … with diagnostics. */
+int hd_scripts_candidate(struct hd_scripts *s, const char *name, const char *text, size_t len, struct hd_script **ret, struct hd_scripts_diags *diags,
+			 struct hydro_error *err);
+void hd_scripts_candidate_done(struct hd_scripts *s, struct hd_script **script);
+/* {"result":"refused","diagnostics":[…]} in place of what is there. */
+void hd_scripts_refused(const struct hd_scripts_diags *diags, struct hd_buf *ret_json);
 
 /* As hd_scripts_call_lua, in the builder's state: for what is tried. */
 int hd_scripts_call_builder(void *arg, uint32_t worker, struct hd_script *script, uint32_t function, const struct hd_mview *view, double *slots,
@@ -101,6 +113,9 @@ void hd_scripts_follow_points(struct hd_scripts *s, const uint32_t *points, uint
 int hd_scripts_load_all(struct hd_scripts *s, struct hydro_error *err);
 /* A script from a text, with the libraries as they are in the folder now. */
 int hd_scripts_load_text(struct hd_scripts *s, const char *name, const char *text, size_t len, struct hd_script **ret, struct hydro_error *err);
+
+/* The same of the file as it is. */
+int hd_scripts_load_file(struct hd_scripts *s, const char *name, struct hd_script **ret, struct hydro_error *err);
 
 /* scripts_versions.c; lock held */
 /* Keeps the text as the next version unless the newest has its hash; 0 when versions are not kept. */

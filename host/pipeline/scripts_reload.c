@@ -77,7 +77,7 @@ int hd_scripts_load_text(struct hd_scripts *s, const char *name, const char *tex
 	return rc == HYDRO_OK ? hd_script_from_text(path, s->lib_dir, text, len, ret, err) : rc;
 }
 
-static int load_file(struct hd_scripts *s, const char *name, struct hd_script **ret, struct hydro_error *err)
+int hd_scripts_load_file(struct hd_scripts *s, const char *name, struct hd_script **ret, struct hydro_error *err)
 {
 	char path[HD_SCRIPTS_PATH_BYTES];
 	int rc = script_path(s, name, path, err);
@@ -115,6 +115,8 @@ static int go_live(struct attempt *a, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return hd_error_set(err, rc, "no memory for plans");
 	rc = hd_scripts_build_all(s, &a->after, plans, &a->points, &a->diags, err);
+	if (rc == HYDRO_OK && !a->points && !a->samples)
+		rc = hd_scripts_build_bare(s, a->script, &a->diags, err);
 	a->build_ns = hd_clock_real_ns() - begun;
 	if (rc == HYDRO_OK)
 		rc = hd_scripts_attach(s, a->script, &a->pause_ns, err);
@@ -204,7 +206,8 @@ static const struct hd_scripts_change no_change = {0};
 static int refuse(const char *name, int rc, const struct hydro_error *err, struct hd_buf *ret_json)
 {
 	struct attempt a = {.result = "refused"};
-	hd_scripts_diag(&a.diags, NULL, NULL, err);
+	if (rc == HYDRO_E_CONFIG) /* other refusals are about no place in a script */
+		hd_scripts_diag(&a.diags, NULL, NULL, err);
 	answer(&a, name, rc, err, ret_json);
 	return rc;
 }
@@ -213,7 +216,7 @@ static int reload_one(struct hd_scripts *s, const char *name, const struct hd_sc
 		      struct hydro_error *err)
 {
 	struct hd_script *script = NULL;
-	int rc = load_file(s, name, &script, err);
+	int rc = hd_scripts_load_file(s, name, &script, err);
 	if (rc != HYDRO_OK)
 		return refuse(name, rc, err, ret_json);
 	struct hd_scripts_entry *entry = hd_scripts_find(s, name);
@@ -228,7 +231,7 @@ static bool has_changed(struct hd_scripts *s, const char *name)
 	struct hd_script *script = NULL;
 	const struct hd_scripts_entry *entry = hd_scripts_find(s, name);
 	bool changed = !entry;
-	if (load_file(s, name, &script, NULL) == HYDRO_OK && entry)
+	if (hd_scripts_load_file(s, name, &script, NULL) == HYDRO_OK && entry)
 		changed = strcmp(entry->file_hash, hd_script_hash(script)) != 0;
 	hd_script_unref(&script);
 	return changed;
@@ -363,7 +366,7 @@ static int load_first(struct hd_scripts *s, const char *name, void *arg)
 		hd_scripts_event(s, HD_EVENT_ERROR, "pipeline_refused", "%s: at most %u pipelines", name, HD_SCRIPTS_MAX);
 		return HYDRO_OK;
 	}
-	int rc = load_file(s, name, &script, &err);
+	int rc = hd_scripts_load_file(s, name, &script, &err);
 	if (rc == HYDRO_OK) {
 		(void)snprintf(entry->file_hash, sizeof entry->file_hash, "%s", hd_script_hash(script));
 		rc = hd_scripts_try(s, script, &samples, &diags, &err);
@@ -389,7 +392,7 @@ int hd_scripts_check(struct hd_scripts *s, const char *name, const char *text, s
 	struct attempt a = {.s = s, .change = &no_change, .result = "valid"};
 	struct hd_plans *plans = NULL;
 	(void)pthread_mutex_lock(&s->lock);
-	int rc = text ? hd_scripts_load_text(s, name, text, len, &a.script, err) : load_file(s, name, &a.script, err);
+	int rc = text ? hd_scripts_load_text(s, name, text, len, &a.script, err) : hd_scripts_load_file(s, name, &a.script, err);
 	if (rc != HYDRO_OK) {
 		hd_scripts_diag(&a.diags, NULL, NULL, err);
 	} else if ((rc = hd_scripts_try(s, a.script, &a.samples, &a.diags, err)) == HYDRO_OK) {
@@ -398,6 +401,8 @@ int hd_scripts_check(struct hd_scripts *s, const char *name, const char *text, s
 		rc = hd_plans_new(&plans);
 		if (rc == HYDRO_OK)
 			rc = hd_scripts_build_all(s, &after, plans, &a.points, &a.diags, err);
+		if (rc == HYDRO_OK && !a.points && !a.samples)
+			rc = hd_scripts_build_bare(s, a.script, &a.diags, err);
 		hd_plans_free(&plans);
 		hd_lua_detach(s->builder, a.script);
 	}

@@ -340,26 +340,11 @@ static void replay_done(struct replay *r)
 
 static int locked(struct replay *r, const char *name, const char *text, size_t len, struct hd_scripts_diags *diags, struct hydro_error *err)
 {
-	struct hd_scripts *s = r->s;
-	struct hd_scripts_entry *entry = hd_scripts_find(s, name);
 	struct hd_script *script = NULL;
-	struct hd_diag diag = {0};
-	int rc = HYDRO_OK;
-	if (text)
-		rc = hd_scripts_load_text(s, name, text, len, &script, err);
-	else if (entry && entry->live)
-		script = hd_script_ref(entry->live);
-	else
-		return hd_error_set(err, HYDRO_E_NOTFOUND, "there is no pipeline '%s' that runs", name);
+	int rc = hd_scripts_candidate(r->s, name, text, len, &script, diags, err);
 	if (rc == HYDRO_OK)
-		rc = hd_lua_attach(s->builder, script, &diag, err);
-	if (rc != HYDRO_OK) {
-		hd_scripts_diag(diags, script, &diag, err);
-	} else {
 		rc = replay_script(r, script, diags, err);
-		hd_lua_detach(s->builder, script);
-	}
-	hd_script_unref(&script);
+	hd_scripts_candidate_done(r->s, &script);
 	return rc;
 }
 
@@ -376,12 +361,8 @@ int hd_scripts_replay(struct hd_scripts *s, const char *name, const char *text, 
 		rc = locked(&r, name, text, len, &diags, err);
 		(void)pthread_mutex_unlock(&s->lock);
 	}
-	if (rc != HYDRO_OK && diags.count) {
-		hd_buf_clear(ret_json);
-		hd_buf_add_text(ret_json, "{\"result\":\"refused\",\"diagnostics\":");
-		hd_scripts_diags_json(&diags, ret_json);
-		hd_buf_add_char(ret_json, '}');
-	}
+	if (rc != HYDRO_OK && diags.count)
+		hd_scripts_refused(&diags, ret_json);
 	replay_done(&r);
 	return rc;
 }

@@ -90,6 +90,7 @@ struct hd_step {
 	uint16_t link_param; /* the counter's litres_per_pulse */
 	uint32_t rule;     /* number in hd_names: provenance of its flags */
 	uint32_t line;
+	const char *lib;   /* library that the line is of, the script's own text; NULL = the script itself */
 	uint32_t table_rows;
 	double consts[HD_STEP_CONSTS_MAX];
 	const double *table;

@@ -16,7 +16,7 @@
 #define RATE_LONG 10000u /* while memory is looked at */
 #define RELOADS 20u
 #define RELOADS_LONG 1000u
-#define WARM 3u /* reloads before memory is looked at first: allocators have seen it all then */
+#define WARM 10u /* reloads before memory is looked at first: allocators have seen it all then */
 
 enum { PHASE_WARM, PHASE_QUIET, PHASE_RELOAD };
 
@@ -57,17 +57,17 @@ static void reload(struct load *load, double *ret_pause_ms, double *ret_build_ms
 	hd_buf_done(&json);
 }
 
-static struct load *open_load(uint32_t rate)
+static struct load *open_load(uint32_t rate, bool no_disk)
 {
 	const char *dir = getenv("HYDRO_PIPELINES");
 	struct load *load;
-	load_open(&(struct load_config){.points = POINTS, .pipelines = dir ? dir : "scripts/lua/pipelines", .rate = rate}, &load);
+	load_open(&(struct load_config){.points = POINTS, .pipelines = dir ? dir : "scripts/lua/pipelines", .rate = rate, .no_disk = no_disk}, &load);
 	return load;
 }
 
 static void bench_pause(void)
 {
-	struct load *load = open_load(RATE);
+	struct load *load = open_load(RATE, false);
 	double pauses[RELOADS], builds[RELOADS];
 	struct load_account account;
 	uint64_t quiet, busy;
@@ -94,7 +94,7 @@ static void bench_pause(void)
 
 static void bench_memory(uint32_t reloads)
 {
-	struct load *load = open_load(RATE_LONG);
+	struct load *load = open_load(RATE_LONG, true);
 	double rss = NAN, largest = 0, pause, build;
 	struct load_account account;
 	load_wait(load, POINTS);

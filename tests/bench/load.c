@@ -138,6 +138,17 @@ static void check(struct load *load, const struct hd_sample *sample)
 	*next = round + 1;
 }
 
+/* In place of the journal. A point's measurements come from one worker. */
+static int append(void *arg, struct hd_batch *batch, struct hydro_error *err)
+{
+	struct load *load = arg;
+	(void)err;
+	for (uint32_t i = 0; i < batch->count; i++)
+		check(load, &batch->samples[i]);
+	hd_pipeline_synced(load->pipeline, batch);
+	return HYDRO_OK;
+}
+
 static void *read_back(void *arg)
 {
 	struct load *load = arg;
@@ -202,15 +213,22 @@ void load_open(const struct load_config *config, struct load **ret)
 		HD_ASSERT((load->latencies[i].ms = malloc(KEPT * sizeof(float))) != NULL);
 	load_must(hd_names_open(NULL, &load->names, &err), &err, "names");
 	make_points(load);
-	open_journal(load);
+	if (!config->no_disk)
+		open_journal(load);
 	struct hd_scripts_config scripts = {.dir = config->pipelines, .names = load->names, .points = load->points, .workers = WORKERS};
 	load_must(hd_scripts_open(&scripts, &load->scripts, &err), &err, "scripts (run from the repository's root)");
 	struct hd_pipeline_config *pc = &load->pipeline_config;
 	*pc = (struct hd_pipeline_config){.workers = WORKERS, .names = load->names, .points = load->points, .call_lua = hd_scripts_call_lua,
 					  .call_lua_arg = load->scripts};
-	load_must(hd_pipeline_link_journal(load->link, load->journal, pc, &err), &err, "link");
+	if (config->no_disk) {
+		pc->append = append;
+		pc->append_arg = load;
+	} else {
+		load_must(hd_pipeline_link_journal(load->link, load->journal, pc, &err), &err, "link");
+	}
 	load_must(hd_pipeline_open(pc, &load->pipeline, &err), &err, "pipeline");
-	hd_pipeline_link_pipeline(load->link, load->pipeline);
+	if (!config->no_disk)
+		hd_pipeline_link_pipeline(load->link, load->pipeline);
 	load_must(hd_scripts_start(load->scripts, load->pipeline, &err), &err, "start");
 	for (uint32_t w = 0; w < WORKERS; w++)
 		HD_ASSERT((load->of_worker[w] = calloc(config->points, sizeof(uint32_t))) != NULL);
@@ -218,7 +236,8 @@ void load_open(const struct load_config *config, struct load **ret)
 		uint32_t w = hd_pipeline_worker_of(load->pipeline, i);
 		load->of_worker[w][load->count[w]++] = i;
 	}
-	load_must(hd_thread_start(&load->checker, HD_ROLE_ANY, "checker", read_back, load, &err), &err, "checker");
+	if (!config->no_disk)
+		load_must(hd_thread_start(&load->checker, HD_ROLE_ANY, "checker", read_back, load, &err), &err, "checker");
 	load_must(hd_thread_start(&load->producer, HD_ROLE_ANY, "producer", produce, load, &err), &err, "producer");
 	*ret = load;
 }
@@ -310,10 +329,12 @@ void load_stop(struct load *load, struct load_account *ret)
 	atomic_store(&load->stop, true);
 	(void)pthread_join(load->producer, NULL);
 	load_must(hd_pipeline_drain(load->pipeline, 60000, &err), &err, "drain");
-	load_must(hd_journal_flush(load->journal, 60000), &err, "flush");
-	atomic_store(&load->checked_all, true);
-	hd_journal_reader_wake(load->reader);
-	(void)pthread_join(load->checker, NULL);
+	if (!load->config.no_disk) {
+		load_must(hd_journal_flush(load->journal, 60000), &err, "flush");
+		atomic_store(&load->checked_all, true);
+		hd_journal_reader_wake(load->reader);
+		(void)pthread_join(load->checker, NULL);
+	}
 	*ret = (struct load_account){.lost = atomic_load(&load->lost), .doubled = atomic_load(&load->doubled)};
 	for (uint32_t i = 0; i < load->config.points; i++) {
 		ret->fed += load->fed[i];
@@ -325,9 +346,11 @@ void load_close(struct load **pointer)
 {
 	struct load *load = HD_STEAL(*pointer);
 	hd_scripts_stop(load->scripts);
-	hd_journal_reader_close(&load->reader);
-	hd_pipeline_link_detach(load->link);
-	hd_journal_close(&load->journal);
+	if (!load->config.no_disk) {
+		hd_journal_reader_close(&load->reader);
+		hd_pipeline_link_detach(load->link);
+		hd_journal_close(&load->journal);
+	}
 	hd_pipeline_close(&load->pipeline);
 	hd_scripts_close(&load->scripts);
 	hd_pipeline_link_free(&load->link);
@@ -339,7 +362,7 @@ void load_close(struct load **pointer)
 		free(load->latencies[i].ms);
 	char command[256];
 	(void)snprintf(command, sizeof command, "rm -rf '%s'", load->dir);
-	if (system(command) != 0)
+	if (load->dir[0] && system(command) != 0)
 		(void)fprintf(stderr, "bench: %s is left\n", load->dir);
 	free(load->fed);
 	free(load->seen);

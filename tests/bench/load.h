@@ -6,6 +6,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/scripts.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LOAD_PHASES 64u
@@ -15,6 +16,7 @@ struct load;
 struct load_config {
 	uint32_t points;       /* all in pipeline `well` */
 	const char *pipelines; /* folder of scripts */
+	bool no_disk;          /* what comes out counts as synced at once: the journal's own memory is not in what is measured */
 	uint32_t rate;         /* measurements a second, three metrics each; each point in turn, a minute of its own time apart */
 };
 

@@ -303,6 +303,50 @@ def test_a_new_pipeline_is_written_checked_and_put_on_the_command_line():
     assert "599 would differ" in text and "+flow out_of_range" in text, text
     text = ctl("pipelines", "reprocess", "bench", "P8", "--from", span["from"], "--to", span["to"])
     assert "600 readings run again" in text, text
+    ctl("pipelines", "new", "grove", "--like", "well", cwd=folder)
+    assert 'name = "grove"' in (folder / "grove.lua").read_text()
+    assert "good; " in ctl("pipelines", "check", "grove.lua", cwd=folder)
+    ctl("pipelines", "new", "copse", "--like", "none", cwd=folder, code=1)
+    assert not (folder / "copse.lua").exists()
+
+
+def test_one_reading_is_shown_step_by_step():
+    folder, at = state["folder"], rfc3339(READINGS * ROUNDS)
+    text = ctl("pipelines", "dry-run", "bench", "P10", "--reading", f"pulses={(READINGS * ROUNDS + 1) * 6}", "--at", at)
+    assert "counter:total" in text and "total 36.06" in text and "flow 1" in text and "out_of_range" not in text, text
+    (folder / "strict.lua").write_text(script(0.5))
+    text = ctl("pipelines", "dry-run", "bench", "P10", "strict.lua", "--reading", f"pulses={(READINGS * ROUNDS + 1) * 6},level=3", "--at", at, cwd=folder)
+    assert "out_of_range" in text and "level 3 m" in text, text
+    assert "there is no such metric" in ctl("pipelines", "dry-run", "bench", "P10", "--reading", "plses=1", code=1)
+    ctl("pipelines", "dry-run", "bench", "P10", "--reading", "pulses", code=2)
+    assert len(state["daemon"].history(state["points"][10], START, START + (READINGS * ROUNDS + 9) * 60000)) == READINGS * ROUNDS
+
+
+def test_parameters_that_make_no_plan_are_refused_at_the_door():
+    daemon, point = state["daemon"], state["points"][11]
+    for change, words in (({"pipeline": "well", "params": {"litres_per_pulse": -5}}, ("lib/water.lua: line ", "`litres_per_pulse` = -5 is out of")),
+                          ({"pipeline": "well", "params": {"sensor_depth": "deep"}}, ("well.lua", "`sensor_depth` must be a number")),
+                          ({"pipeline": "wel"}, ('did you mean "well"?',))):
+        status, problem, _ = request("PATCH", f"/api/v1/points/{point}", json.dumps(change), "application/merge-patch+json")
+        assert status == 422 and all(word in problem["detail"] or word.replace("well.lua", "well@") in problem["detail"] for word in words), problem
+    assert daemon.http.get(f"/api/v1/points/{point}")["pipeline"] == "bench"
+
+
+def test_a_step_that_is_switched_off_is_an_alarm():
+    assert put(script(50, extra="\n      function (m, state, point) if point.name == 'P12' then while true do end end end,"))[0] == 200
+    http, point = state["daemon"].http, state["points"][12]
+    for number in range(4):
+        first = READINGS * ROUNDS + number
+        http.call("POST", f"/api/v1/points/{point}/readings", {"readings": [{"ts": rfc3339(first), "values": {"pulses": (first + 1) * 6}}]})
+    health = http.raw("GET", "/health")
+    assert "1 Lua steps of points are switched off" in health[1].decode(), health
+    assert "hydro_steps_off 1" in http.raw("GET", "/metrics")[1].decode()
+    rows = state["daemon"].history(point, START + READINGS * ROUNDS * 60000, START + (READINGS * ROUNDS + 9) * 60000, raw=True)
+    assert [("unprocessed" in row["notes"]) for row in rows] == [True, True, True, False], rows
+    assert put(script(50))[0] == 200
+    assert "switched off" not in http.raw("GET", "/health")[1].decode()
+    span = {"from": rfc3339(READINGS * ROUNDS), "to": rfc3339(READINGS * ROUNDS + 9)}
+    assert "4 readings run again: 3 revisions" in ctl("pipelines", "reprocess", "bench", "P12", "--from", span["from"], "--to", span["to"])
 
 
 def test_edits_are_refused_where_the_folder_comes_from_version_control():

@@ -221,7 +221,6 @@ Test(api, pipelines_answer_with_their_own_errors)
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/check", w.admin, NULL, 200, "\"candidate\":false");
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/check", w.admin, "{\"source\":\"return 1\"}", 200, "\"candidate\":true");
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/check", w.admin, "{\"source\":\"oops\"}", 422, "well.lua:1: oops");
-	api_expect(&w, "POST", "/admin/v1/pipelines/well/dry-run", w.admin, "{}", 501, "without that part");
 	api_expect(&w, "GET", "/status/twin", w.analyst, NULL, 200, "reachable");
 	api_expect(&w, "GET", "/status/ghost", w.analyst, NULL, 404, "ghost");
 	api_expect(&w, "GET", "/providers", w.analyst, NULL, 200, "{\"items\":[{\"name\":\"twin\"}]}");
@@ -260,7 +259,7 @@ Test(api, a_pipeline_is_read_written_reloaded_and_rolled_back)
 	api_world_end(&w);
 }
 
-Test(api, a_window_to_run_again_needs_a_point_and_two_times)
+Test(api, a_window_is_run_again_of_one_point_or_begun_for_all)
 {
 	struct api_world w;
 	char path[96], body[256];
@@ -271,6 +270,53 @@ Test(api, a_window_to_run_again_needs_a_point_and_two_times)
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, body, 200, "\"minutes\":60");
 	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"from\":\"2026-01-01T00:00:00Z\",\"to\":\"2026-01-01T00:00:00Z\"}", id);
 	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, body, 400, "window");
-	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, "{\"from\":\"2026-01-01T00:00:00Z\",\"to\":\"2026-01-01T00:00:00Z\"}", 400, "point");
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, "{\"from\":\"2026-01-01T00:00:00Z\",\"to\":\"2026-01-01T00:00:00Z\"}", 400, "window");
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, "{\"from\":\"2026-01-01T00:00:00Z\"}", 400, "to");
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/reprocess", w.admin, "{\"from\":\"2026-01-01T00:00:00Z\",\"to\":\"2026-01-01T02:00:00Z\"}", 202,
+		   "\"state\":\"running\",\"minutes\":120");
+	api_expect(&w, "GET", "/admin/v1/pipelines/well/reprocess", w.admin, NULL, 200, "cancelled");
+	api_expect(&w, "GET", "/admin/v1/pipelines/other/reprocess", w.admin, NULL, 404, "not that one");
+	api_expect(&w, "DELETE", "/admin/v1/pipelines/well/reprocess", w.admin, NULL, 202, "cancelled");
+	api_world_end(&w);
+}
+
+Test(api, lua_over_recent_readings_needs_a_point_and_code)
+{
+	struct api_world w;
+	char path[96], body[256];
+	api_world_begin(&w);
+	api_make_point(&w, "Well 1", path);
+	const char *id = strrchr(path, '/') + 1;
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"code\":\"flow\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/eval", w.admin, body, 200, "\"limit\":10,\"prelude\":false,\"from\":0");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"code\":\"flow\",\"prelude\":\"local x\",\"limit\":500,\"from\":\"1970-01-01T00:00:01Z\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/eval", w.admin, body, 200, "\"limit\":500,\"prelude\":true,\"from\":1000");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"code\":\"(\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/eval", w.admin, body, 422, "\"field\":\"line:1:2\"");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"code\":\"flow\",\"limit\":501}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/eval", w.admin, body, 400, "limit");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/eval", w.admin, body, 400, "code");
+	api_expect(&w, "POST", "/admin/v1/pipelines/eval", w.admin, "{\"point\":\"00000000-0000-4000-8000-000000000000\",\"code\":\"flow\"}", 400, "point");
+	api_world_end(&w);
+}
+
+Test(api, a_dry_run_takes_a_window_or_one_reading)
+{
+	struct api_world w;
+	char path[96], body[320];
+	api_world_begin(&w);
+	api_make_point(&w, "Well 1", path);
+	const char *id = strrchr(path, '/') + 1;
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/dry-run", w.admin, body, 200, "\"minutes\":1440");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"values\":{\"pulses\":7,\"level\":2},\"ts\":\"2026-01-01T00:00:00Z\",\"source\":\"x\"}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/dry-run", w.admin, body, 200, "{\"count\":2,\"first\":7,\"ts\":1767225600000,\"candidate\":true}");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"values\":{\"no_such\":7}}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/dry-run", w.admin, body, 400, "values.no_such: there is no such metric");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"values\":{\"flow\":\"7\"}}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/dry-run", w.admin, body, 400, "values.flow: a number is wanted");
+	(void)snprintf(body, sizeof body, "{\"point\":\"%s\",\"values\":{}}", id);
+	api_expect(&w, "POST", "/admin/v1/pipelines/well/dry-run", w.admin, body, 400, "at least one");
 	api_world_end(&w);
 }

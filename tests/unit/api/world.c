@@ -160,6 +160,49 @@ static int fake_reprocess(void *arg, const char *name, uint32_t point, int64_t f
 	return HYDRO_OK;
 }
 
+static int fake_reprocess_start(void *arg, const char *name, int64_t from_ms, int64_t to_ms, struct hd_buf *ret, struct hydro_error *err)
+{
+	(void)arg, (void)err;
+	hd_buf_printf(ret, "{\"pipeline\":\"%s\",\"state\":\"running\",\"minutes\":%lld}", name, (long long)(to_ms - from_ms) / 60000);
+	return HYDRO_OK;
+}
+
+static int fake_reprocess_state(void *arg, const char *name, struct hd_buf *ret, struct hydro_error *err)
+{
+	(void)arg;
+	if (strcmp(name, "well") != 0)
+		return hd_error_set(err, HYDRO_E_NOTFOUND, "not that one");
+	hd_buf_add_text(ret, "{\"state\":\"cancelled\"}");
+	return HYDRO_OK;
+}
+
+static int fake_eval(void *arg, uint32_t point, const struct hd_scripts_eval *what, struct hd_buf *ret, struct hydro_error *err)
+{
+	(void)arg;
+	if (strcmp(what->code, "(") == 0) {
+		hd_buf_add_text(ret, "{\"result\":\"refused\",\"diagnostics\":[{\"file\":\"line\",\"line\":1,\"column\":2,\"message\":\"no\",\"hint\":\"\"}]}");
+		return hd_error_set(err, HYDRO_E_CONFIG, "line:1:2: no");
+	}
+	hd_buf_printf(ret, "{\"point\":%u,\"limit\":%u,\"prelude\":%s,\"from\":%lld}", point, what->limit, what->prelude ? "true" : "false", (long long)what->from_ms);
+	return HYDRO_OK;
+}
+
+static int fake_dry_reading(void *arg, const char *name, const char *text, size_t len, uint32_t point, const hydro_raw *raws, uint32_t count,
+			    struct hd_buf *ret, struct hydro_error *err)
+{
+	(void)arg, (void)err, (void)name, (void)point, (void)len;
+	hd_buf_printf(ret, "{\"count\":%u,\"first\":%g,\"ts\":%lld,\"candidate\":%s}", count, raws[0].value, (long long)raws[0].ts_ms, text ? "true" : "false");
+	return HYDRO_OK;
+}
+
+static int fake_dry_run(void *arg, const char *name, const char *text, size_t len, uint32_t point, int64_t from_ms, int64_t to_ms, struct hd_buf *ret,
+			struct hydro_error *err)
+{
+	(void)arg, (void)err, (void)name, (void)text, (void)len, (void)point;
+	hd_buf_printf(ret, "{\"minutes\":%lld}", (long long)(to_ms - from_ms) / 60000);
+	return HYDRO_OK;
+}
+
 static void make_key(struct api_world *w, const char *name, uint32_t role, char *ret)
 {
 	char key[HD_AUTH_KEY_BYTES];
@@ -186,7 +229,9 @@ void api_world_begin(struct api_world *w)
 				   .provider_status = fake_status, .collect_provider = fake_collect, .account_changed = fake_account_changed, .feed = fake_feed,
 				   .history = fake_history, .aggregates = fake_aggregates, .latest = fake_latest, .pipelines = fake_list, .pipeline_check = fake_check,
 				   .pipeline_get = fake_get, .pipeline_put = fake_put, .pipeline_reload = fake_reload, .pipeline_rollback = fake_rollback,
-				   .pipeline_reprocess = fake_reprocess};
+				   .pipeline_reprocess = fake_reprocess, .reprocess_start = fake_reprocess_start,
+				   .reprocess_state = fake_reprocess_state, .reprocess_cancel = fake_reprocess_state, .pipeline_eval = fake_eval,
+				   .pipeline_dry_run = fake_dry_run, .pipeline_dry_reading = fake_dry_reading};
 	cr_assert_eq(hd_api_new(&deps, &w->api, err), HYDRO_OK);
 	hd_api_serve(w->api, &config);
 	cr_assert_eq(hd_http_start(&config, &w->http, err), HYDRO_OK, "%s", err->text);

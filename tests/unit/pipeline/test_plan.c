@@ -221,8 +221,8 @@ Test(plan, a_dry_run_shows_each_step_and_stores_nothing)
 		struct hd_buf json = {0};
 		cr_assert_eq(hd_pipeline_dry_run(rig.pipeline, 0, raws, 2, NULL, NULL, &json, &err), HYDRO_OK);
 		const char *text = hd_buf_text(&json);
-		cr_assert(strstr(text, "{\"step\":\"counter:total\",\"line\":10,\"sets\":{\"total\":1110},\"flags\":[]}") != NULL);
-		cr_assert(strstr(text, "\"step\":\"depth:water_table\",\"line\":30,\"sets\":{\"water_table\":-20}") != NULL);
+		cr_assert(strstr(text, "{\"step\":\"counter:total\",\"line\":10,\"lib\":null,\"sets\":{\"total\":1110},\"flags\":[]}") != NULL);
+		cr_assert(strstr(text, "\"step\":\"depth:water_table\",\"line\":30,\"lib\":null,\"sets\":{\"water_table\":-20}") != NULL);
 		cr_assert(strstr(text, "\"flag\":\"out_of_range\",\"metric\":\"level\",\"rule\":\"well@0011aabb/range:level\"") != NULL);
 		cr_assert(strstr(text, "\"known\":\"new\"") != NULL);
 		hd_buf_done(&json);
