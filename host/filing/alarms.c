@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CODES_BYTES 100
+#define FORECAST_MS (10 * FILING_MINUTE_MS)
 
 void filing_alarm(struct hd_filing *f, uint32_t level, const char *kind, uint32_t work, uint32_t centre, uint32_t count, const char *text, const char *text_en)
 {
@@ -156,6 +157,38 @@ static void tell_not_ready(struct hd_filing *f)
 	filing_alarm(f, HD_ALARM_RED, "not_ready", 0, 0, count, text, text_en);
 }
 
+/*
+ * A plan that cannot hold is told while it is made, not when it is late: more fresh slots with their checks than the rate takes, or a
+ * backlog that does not drain within its lag.
+ */
+static void tell_backlog(struct hd_filing *f, struct filing_centre *c, int64_t now_ms)
+{
+	struct hd_drain_forecast forecast;
+	char text[224], text_en[256];
+	if (now_ms < c->forecast_ms)
+		return;
+	c->forecast_ms = now_ms + FORECAST_MS;
+	filing_forecast(f, c, now_ms, &forecast);
+	double calls = forecast.fresh_per_hour * (1 + HD_MIN(HD_MAX(c->check_share, 0), 1));
+	bool overfull = calls > forecast.calls_per_hour, late = forecast.over_lag > 0;
+	if (!overfull && !late) {
+		if (c->told_backlog)
+			filing_alarm_clear(f, "backlog", 0, c->number);
+		c->told_backlog = false;
+		return;
+	}
+	c->told_backlog = true;
+	if (overfull) {
+		(void)snprintf(text, sizeof text, "Centro %.30s: sus obras necesitan %.0f llamadas por hora y su tope es %.0f", c->name, calls, forecast.calls_per_hour);
+		(void)snprintf(text_en, sizeof text_en, "Centre %.30s: its works need %.0f calls an hour, its cap is %.0f", c->name, calls, forecast.calls_per_hour);
+	} else {
+		(void)snprintf(text, sizeof text, "Centro %.30s: %llu mediciones atrasadas no alcanzan a enviarse dentro de su plazo", c->name,
+			       (unsigned long long)forecast.over_lag);
+		(void)snprintf(text_en, sizeof text_en, "Centre %.30s: %.180s", c->name, forecast.text);
+	}
+	filing_alarm(f, HD_ALARM_RED, "backlog", 0, c->number, (uint32_t)HD_MIN(forecast.over_lag, (uint64_t)UINT32_MAX), text, text_en);
+}
+
 /* Of what a live work still has to file. */
 static int64_t oldest_due(const struct hd_filing *f)
 {
@@ -178,7 +211,6 @@ static int64_t oldest_due(const struct hd_filing *f)
 void filing_alarms_tell(struct hd_filing *f, int64_t now_ms)
 {
 	uint32_t amber = 0, red = 0;
-	(void)now_ms;
 	for (uint32_t i = 0; i < f->centre_capacity; i++) {
 		struct filing_centre *c = f->centres[i];
 		if (!c)
@@ -189,6 +221,7 @@ void filing_alarms_tell(struct hd_filing *f, int64_t now_ms)
 			tell(f, c, false);
 		if (c->red != c->told_red)
 			tell(f, c, true);
+		tell_backlog(f, c, now_ms);
 		c->told_amber = c->amber;
 		c->told_red = c->red;
 	}

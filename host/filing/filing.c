@@ -235,12 +235,18 @@ static void wait_for_work(struct hd_filing *f)
 	}
 }
 
+/* Closing: what the client has comes back first; then what came is written down, if the ledger takes it (else its claims expire). With the lock. */
+static bool must_finish(const struct hd_filing *f)
+{
+	return f->outstanding > 0 || (f->in_flight > 0 && f->ledger_failures == f->failures_before);
+}
+
 static void *thread_main(void *arg)
 {
 	struct hd_filing *f = HD_CAST(struct hd_filing, FILING_MAGIC, arg);
 	pthread_mutex_lock(&f->lock);
-	while (!f->closing || f->in_flight > 0) {
-		if (f->closing && !f->done)
+	while (!f->closing || must_finish(f)) {
+		if (f->closing && f->outstanding > 0)
 			wait_until(f, hd_clock_real_ns() + FILING_FLUSH_NS);
 		f->busy = true;
 		f->woken_up = false;
@@ -322,17 +328,18 @@ int hd_filing_open(const struct hd_filing_config *config, struct hd_filing **ret
 /* A manual one has no thread to wait for what is under way. */
 static void finish_manual(struct hd_filing *f)
 {
-	while (f->in_flight > 0) {
+	for (;;) {
 		pthread_mutex_lock(&f->lock);
-		if (!f->done && !hd_net_is_manual(f->config.net))
+		bool more = must_finish(f);
+		if (f->outstanding > 0 && !hd_net_is_manual(f->config.net))
 			wait_until(f, hd_clock_real_ns() + FILING_FLUSH_NS);
 		pthread_mutex_unlock(&f->lock);
-		if (hd_net_is_manual(f->config.net))
+		if (!more)
+			return;
+		if (f->in_flight > 0 && hd_net_is_manual(f->config.net))
 			hd_net_run_once(f->config.net, 10);
-		int64_t next_ms, failures = (int64_t)f->ledger_failures;
+		int64_t next_ms;
 		step(f, &next_ms);
-		if ((int64_t)f->ledger_failures != failures)
-			return; /* the ledger does not take it: the claim expires */
 	}
 }
 
@@ -342,6 +349,7 @@ void hd_filing_close(struct hd_filing **filing)
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->lock);
+	f->failures_before = f->ledger_failures;
 	f->closing = true;
 	pthread_cond_broadcast(&f->cond);
 	pthread_mutex_unlock(&f->lock);

@@ -92,6 +92,8 @@ struct filing_centre {
 	struct hd_pace_heap ready;
 	struct hd_pace_gate gate;
 	struct hd_pace_circuit circuit;
+	int64_t forecast_ms; /* when the next look is at whether its backlog drains in time */
+	bool told_backlog;
 	struct hd_pace_heap checks;
 	bool last_was_check, seen;
 	uint32_t resets;              /* works in a row whose connection was reset */
@@ -185,14 +187,15 @@ struct hd_filing {
 	int64_t minute_ms, anchor_day;
 	int64_t retry_ms;               /* the ledger did not take a write: nothing before then */
 	uint32_t in_flight;
-	uint64_t ledger_failures;
+	uint64_t ledger_failures, failures_before; /* before closing */
 	int64_t proof_day;
 	uint32_t not_ready_told;
 	int64_t totals_ns;
 
-	pthread_mutex_t lock; /* guards: done, acts, woken, watches, status, next_ms, busy, woken_up, closing */
+	pthread_mutex_t lock; /* guards: done, outstanding, acts, woken, watches, status, next_ms, busy, woken_up, closing */
 	pthread_cond_t cond;
 	struct filing_call *done;
+	uint32_t outstanding; /* calls that the client has and has not given back */
 	int64_t done_since_ns;
 	struct filing_act *acts;
 	uint32_t *woken;
@@ -305,5 +308,7 @@ void filing_alarm(struct hd_filing *f, uint32_t level, const char *kind, uint32_
 void filing_alarm_clear(struct hd_filing *f, const char *kind, uint32_t work, uint32_t centre);
 void filing_marks_run(struct hd_filing *f, struct filing_work *w, int64_t now_ms);
 void filing_alarms_tell(struct hd_filing *f, int64_t now_ms);
+/* ---- outlook.c ---- */
+void filing_forecast(const struct hd_filing *f, const struct filing_centre *c, int64_t now_ms, struct hd_drain_forecast *ret);
 
 #endif

@@ -193,24 +193,19 @@ static double backlog_per_hour(const struct filing_centre *c, double fresh, uint
 	return HD_MIN(by_rate, by_spacing);
 }
 
-static void count_over_lag(const struct hd_filing *f, const struct filing_centre *c, int64_t drained_ms, struct hd_drain_forecast *ret)
+static void count_over_lag(const struct hd_filing *f, const struct filing_centre *c, int64_t now_ms, int64_t drained_ms, struct hd_drain_forecast *ret)
 {
 	for (uint32_t i = 0; i < f->work_capacity; i++) {
 		const struct filing_work *w = f->works[i];
 		for (const struct filing_slot *s = w && w->centre == c ? w->slots : NULL; s; s = s->next)
-			if (is_backlog(s, hd_clock_wall_ms()) && hd_calendar_limit(&w->calendar, s->due_ms) < drained_ms)
+			if (is_backlog(s, now_ms) && hd_calendar_limit(&w->calendar, s->due_ms) < drained_ms)
 				ret->over_lag++;
 	}
 }
 
-static int act_forecast(struct hd_filing *f, void *arg, struct hydro_error *err)
+void filing_forecast(const struct hd_filing *f, const struct filing_centre *c, int64_t now_ms, struct hd_drain_forecast *ret)
 {
-	struct forecast_act *act = arg;
-	struct hd_drain_forecast *ret = act->ret;
-	const struct filing_centre *c = filing_centre(f, act->centre);
-	if (!c)
-		return hd_error_set(err, HYDRO_E_NOTFOUND, "there is no centre %u", act->centre);
-	int64_t now_ms = hd_clock_wall_ms(), spacing = 0;
+	int64_t spacing = 0;
 	uint32_t works = 0, longest = 0;
 	*ret = (struct hd_drain_forecast){0};
 	for (uint32_t i = 0; i < f->work_capacity; i++) {
@@ -234,7 +229,7 @@ static int act_forecast(struct hd_filing *f, void *arg, struct hydro_error *err)
 		ret->drained_ms = INT64_MAX;
 	else
 		ret->drained_ms = now_ms + (int64_t)HD_MAX((double)ret->backlog / per_hour * (double)HOUR_MS, (double)longest * (double)spacing);
-	count_over_lag(f, c, ret->drained_ms, ret);
+	count_over_lag(f, c, now_ms, ret->drained_ms, ret);
 	if (ret->drained_ms == INT64_MAX)
 		(void)snprintf(ret->text, sizeof ret->text, "%llu late slots; the rate of %.0f calls an hour leaves nothing for them", (unsigned long long)ret->backlog,
 			       ret->calls_per_hour);
@@ -242,6 +237,15 @@ static int act_forecast(struct hd_filing *f, void *arg, struct hydro_error *err)
 		(void)snprintf(ret->text, sizeof ret->text, "%llu late slots drain in %.1f h beside %.0f fresh ones an hour; %llu of them beyond their lag",
 			       (unsigned long long)ret->backlog, (double)(ret->drained_ms - now_ms) / (double)HOUR_MS, ret->fresh_per_hour,
 			       (unsigned long long)ret->over_lag);
+}
+
+static int act_forecast(struct hd_filing *f, void *arg, struct hydro_error *err)
+{
+	struct forecast_act *act = arg;
+	const struct filing_centre *c = filing_centre(f, act->centre);
+	if (!c)
+		return hd_error_set(err, HYDRO_E_NOTFOUND, "there is no centre %u", act->centre);
+	filing_forecast(f, c, hd_clock_wall_ms(), act->ret);
 	return HYDRO_OK;
 }
 

@@ -109,6 +109,7 @@ static void on_done(void *arg, struct hd_net_result *result)
 	*result->body = call->body;
 	call->body = body;
 	pthread_mutex_lock(&f->lock);
+	f->outstanding--;
 	if (!f->done)
 		f->done_since_ns = hd_clock_real_ns();
 	call->next = f->done;
@@ -145,6 +146,9 @@ void filing_call_submit(struct filing_call *call, const hydro_http_request *requ
 		.owner = f, .before_write = before_write,
 	};
 	f->in_flight++;
+	pthread_mutex_lock(&f->lock);
+	f->outstanding++;
+	pthread_mutex_unlock(&f->lock);
 	if (hd_net_submit(f->config.net, &net, on_done, call, &err) == HYDRO_OK)
 		return;
 	struct hd_buf none = {0};
