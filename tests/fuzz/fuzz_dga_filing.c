@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(text != NULL);
 	check_texts(text);
 	hydro_filing_slot slot = {.struct_size = sizeof slot, .fields = in.fields & 7u, .code = "OB-0101-7", .kind = kinds[in.kind & 3], .standard = standards[in.standard & 3], .due_ms = in.due_ms};
-	memcpy(slot.values, in.values, sizeof slot.values);
+	memcpy(slot.values, in.values, sizeof in.values);
 	hydro_filing_payload payload = {.struct_size = sizeof payload};
 	if (hydro_testkit_sink(kit)->filing_prepare(hydro_testkit_instance(kit), &slot, &payload, &err) == HYDRO_OK) {
 		cJSON *json = cJSON_ParseWithLength(payload.text, payload.len);

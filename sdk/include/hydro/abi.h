@@ -414,7 +414,8 @@ typedef struct hydro_rows {
 #define HYDRO_FIELD_FLOW 0u  /* l/s */
 #define HYDRO_FIELD_TOTAL 1u /* m3 */
 #define HYDRO_FIELD_LEVEL 2u /* in the kind's level_unit: depth of the water table in m, or stage of a channel in cm */
-#define HYDRO_FIELDS 3u
+#define HYDRO_FIELDS 3u       /* known of this minor; more may come */
+#define HYDRO_FIELDS_ROOM 16u /* there can never be more */
 
 #define HYDRO_STANDARD_BY_SHEET 1u /* its users may file by sheet or form instead of online */
 
@@ -464,10 +465,10 @@ typedef struct hydro_filing_slot {
 	const hydro_options *work; /* the work's own options: rows of HYDRO_SCOPE_POINT */
 	int64_t due_ms;       /* the slot */
 	int64_t measured_ms;  /* of the reading that it files */
-	double values[HYDRO_FIELDS];
+	double values[HYDRO_FIELDS_ROOM];
 } hydro_filing_slot;
 
-#define HYDRO_PAYLOAD_BYTES 480u
+#define HYDRO_PAYLOAD_BYTES 2040u
 
 /* The bytes that will be sent for a slot, however often; without credentials. Frozen by the host before the first try. */
 typedef struct hydro_filing_payload {
