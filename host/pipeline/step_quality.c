@@ -2,6 +2,8 @@
 /* Steps that judge a metric, or calm it: range, frozen, gap, rate_of_change, spike, dry, balance, dead_band, smooth; and what only names. */
 #include "pipeline/run.h"
 
+#include "base/hash.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -59,37 +61,66 @@ static const struct hd_step_option range_options[] = {
 
 /* ---- frozen ---- */
 
-enum { C_READINGS };
+enum { C_READINGS, C_RESOLUTION };
+
+#define STEPS_TO_PASS 2.0f    /* of the counter, before its standing still means anything: flow meters err too */
+#define FLOW_SPAN_S 3600u     /* a flow is taken to have lasted so long at most before its reading */
 
 struct frozen_state {
-	double last;
-	uint32_t equal; /* readings with the same value, 0 = none yet */
-	uint32_t reserved;
+	uint32_t value;  /* hash of the last one */
+	uint32_t equal;  /* readings with the same value, 0 = none yet */
+	uint32_t at_s;   /* of the last reading */
+	float passed;    /* litres by the flow since the value moved */
 };
+
+/* Litres that must pass before the counter shows them; 0 = any reading does. */
+static float litres_per_step(const struct hd_step *step, const struct hd_row *row)
+{
+	if (!isnan(step->consts[C_RESOLUTION]))
+		return (float)(step->consts[C_RESOLUTION] * 1000.0);
+	return step->link != HD_SLOT_NONE ? (float)row->params[step->link_param] : 0.0f;
+}
 
 static void run_frozen(const struct hd_step *step, struct hd_run *run)
 {
 	uint32_t moving = step->in[1];
 	FOR_ROWS(run, i, step, HD_ROW_STATELESS)
 	{
-		struct frozen_state *s = STATE(struct frozen_state, step, &run->rows[i]);
+		const struct hd_row *row = &run->rows[i];
+		struct frozen_state *s = STATE(struct frozen_state, step, row);
 		double x = SLOT(run, i, step->in[0]);
-		bool rests = moving != HD_SLOT_NONE && !(hd_run_has(&run->rows[i], moving) && SLOT(run, i, moving) > 0);
-		s->equal = s->equal && x == s->last && !rests ? s->equal + 1 : 1;
-		s->last = x;
-		if (HD_UNLIKELY((double)s->equal >= step->consts[C_READINGS]))
+		uint64_t bits;
+		memcpy(&bits, &x, sizeof bits);
+		uint32_t value = (uint32_t)hd_hash_u64(bits), now_s = (uint32_t)(row->ts_ms / 1000);
+		double flow = moving != HD_SLOT_NONE && hd_run_has(row, moving) ? SLOT(run, i, moving) : 0;
+		bool stands = s->equal && value == s->value && (moving == HD_SLOT_NONE || flow > 0);
+		s->passed = stands ? s->passed + (float)flow * (float)HD_MIN(now_s - s->at_s, FLOW_SPAN_S) : 0.0f;
+		s->equal = stands ? s->equal + 1 : 1;
+		s->value = value;
+		s->at_s = now_s;
+		if (HD_UNLIKELY((double)s->equal >= step->consts[C_READINGS]) &&
+		    (moving == HD_SLOT_NONE || s->passed >= STEPS_TO_PASS * litres_per_step(step, row)))
 			hd_run_flag(run, i, step->in[0], HD_FLAG_FROZEN, step->rule);
 	}
 }
 
 static int check_frozen(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
 {
-	/* A counter stands still with the pump: only while water flows is that an error. */
+	/* A counter stands still with the pump: only while water flows is that an error, and only when it had to show it. */
 	uint32_t metric = hd_compile_metric(compile, step->in[0]);
-	bool counts = metric == HD_METRIC_PULSES || strcmp(hd_compile_unit(compile, step->in[0]), "m3") == 0;
-	if (step->in[1] == HD_SLOT_NONE && counts && !hd_spec_arg(spec, "moving")) {
+	bool total = strcmp(hd_compile_unit(compile, step->in[0]), "m3") == 0;
+	if (step->in[1] == HD_SLOT_NONE && (metric == HD_METRIC_PULSES || total) && !hd_spec_arg(spec, "moving")) {
 		step->in[1] = hd_compile_slot(compile, spec, "moving", "flow", err);
-		return step->in[1] == HD_SLOT_NONE ? HYDRO_E_CONFIG : HYDRO_OK;
+		if (step->in[1] == HD_SLOT_NONE)
+			return HYDRO_E_CONFIG;
+	}
+	bool litres = total && step->in[1] != HD_SLOT_NONE && strcmp(hd_compile_unit(compile, step->in[1]), "l/s") == 0;
+	if (!isnan(step->consts[C_RESOLUTION]) && !litres)
+		return hd_compile_fail(compile, spec, "resolution", NULL, err, "`resolution` is of a total in m3 beside a flow in l/s");
+	const struct hd_step *counter = litres ? hd_compile_counter_of(compile, step->in[0]) : NULL;
+	if (counter) {
+		step->link = step->in[0];
+		step->link_param = counter->param; /* litres_per_pulse is its first number */
 	}
 	return HYDRO_OK;
 }
@@ -98,6 +129,8 @@ static const struct hd_step_option frozen_options[] = {
 	{"of", HD_OPT_INPUT, HD_OPT_REQUIRED | HD_OPT_POSITIONAL, "", NULL, 0, 0, 0, "the metric"},
 	{"moving", HD_OPT_INPUT, HD_OPT_ABSENT, "", NULL, 0, 0, 0, "only while this metric is above 0; for totals `flow` by itself"},
 	{"readings", HD_OPT_CONST, 0, "readings", NULL, 4, 2, 100000, "equal values that make it frozen"},
+	{"resolution", HD_OPT_CONST, HD_OPT_ABSENT, "m3", NULL, 0, 0, 1e6,
+	 "smallest amount that a total shows; behind a `counter` its litres_per_pulse by itself. Twice as much must have passed by the flow"},
 };
 
 /* ---- gap, rate_of_change ---- */
@@ -306,8 +339,10 @@ static const struct hd_step_option smooth_options[] = {
 const struct hd_step_kind hd_steps_quality[] = {
 	QUALITY_STEP("range", "Flags what is out of bounds; the value stays as read.", "x < min, x > max × (1 + tolerance): suspect; x < fail_min, x > fail_max: bad", "",
 		     "out_of_range above_granted", range_options, 0, 0, run_range, check_range),
-	QUALITY_STEP("frozen", "Flags a value that does not move.", "n equal readings", "last value, how often", "frozen", frozen_options, HD_STEP_STATEFUL,
-		     sizeof(struct frozen_state), run_frozen, check_frozen),
+	{.name = "frozen", .doc = "Flags a value that does not move; of a total only once the flow should have moved it.",
+	 .formula = "n equal readings; of a total: ∫flow dt >= 2 × resolution since it moved", .state = "last value (a hash), how often, litres since it moved",
+	 .flags = "frozen", .options = frozen_options, .option_count = HD_ARRAY_LEN(frozen_options), .bits = HD_STEP_STATEFUL,
+	 .state_bytes = sizeof(struct frozen_state), .state_version = 2, .run = run_frozen, .check = check_frozen},
 	QUALITY_STEP("gap", "Flags the first reading after a gap.", "Δt > longer", "last time", "gap", gap_options, HD_STEP_STATEFUL,
 		     sizeof(struct previous_state), run_gap, NULL),
 	QUALITY_STEP("rate_of_change", "Flags a fast change.", "|Δx| > per_hour × Δt", "last value and its time", "rate_of_change", change_options,

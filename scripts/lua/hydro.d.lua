@@ -118,7 +118,7 @@ function sum(o) end
 ---@param o { [1]: string?, of: string?, min: number?, max: number?, tolerance: number?, granted: boolean?, fail_min: number?, fail_max: number?, id: string? }
 ---@return hydro.Step
 function range(o) end
----@param o { [1]: string?, of: string?, moving: string?, readings: integer?, id: string? }
+---@param o { [1]: string?, of: string?, moving: string?, readings: integer?, resolution: number?, id: string? }
 ---@return hydro.Step
 function frozen(o) end
 ---@param o { [1]: string?, of: string?, longer: string|number?, id: string? }
