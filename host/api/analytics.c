@@ -51,10 +51,9 @@ static void csv_line(struct rows *rows, const struct hd_sample *sample, const ch
 	hd_buf_printf(rows->body, ",%s,%.4g,", raw ? "" : hd_metric_unit(value->metric), (double)value->quality);
 	bool first = true;
 	for (uint32_t i = 0; i < sample->flag_count && !raw; i++) {
-		const struct hd_flag_info *info = hd_flag_info(sample->flags[i].flag);
 		if (sample->flags[i].metric != 0 && sample->flags[i].metric != value->metric)
 			continue;
-		hd_buf_printf(rows->body, "%s%s", first ? "" : " ", info ? info->name : "?");
+		hd_buf_printf(rows->body, "%s%s", first ? "" : " ", hd_flag_text(rows->api->deps.names, &sample->flags[i]));
 		first = false;
 	}
 	hd_buf_add_text(rows->body, "\r\n");

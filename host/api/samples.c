@@ -69,12 +69,11 @@ static void add_value(struct hd_api *api, struct hd_buf *ret, bool first, uint32
 
 static void add_flag(struct hd_api *api, struct hd_buf *ret, bool first, const struct hd_flag *flag)
 {
-	const struct hd_flag_info *info = hd_flag_info(flag->flag);
 	const char *rule = hd_names_get(api->deps.names, HD_NAME_RULE, flag->rule);
 	if (!first)
 		hd_buf_add_char(ret, ',');
 	hd_buf_add_char(ret, '{');
-	hd_json_text(ret, "flag", info ? info->name : "?");
+	hd_json_text(ret, "flag", hd_flag_text(api->deps.names, flag));
 	if (flag->metric)
 		hd_json_text(ret, "metric", metric_name(api, flag->metric));
 	else

@@ -141,3 +141,12 @@ bool hd_duration_parse(const char *text, int64_t *ret_ms)
 		}
 	return false;
 }
+
+bool hd_date_parse(const char *text, size_t len, int64_t *ret_ms)
+{
+	char whole[] = "0000-00-00T00:00:00-04:00";
+	if (len != 10)
+		return hd_time_parse(text, len, false, ret_ms);
+	memcpy(whole, text, 10);
+	return hd_time_parse(whole, sizeof whole - 1, false, ret_ms);
+}

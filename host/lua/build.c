@@ -5,6 +5,8 @@
  */
 #include "lua/internal.h"
 
+#include "base/timefmt.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,8 +131,78 @@ static int list_of_texts(struct walk *w, int index, const char *key, struct hd_s
 	return HYDRO_OK;
 }
 
+/* A list whose first element is { from = …, … }. */
+static bool is_dated(lua_State *L, int index)
+{
+	bool dated = false;
+	if (lua_rawgeti(L, index, 1) == LUA_TTABLE) {
+		lua_pushliteral(L, "from");
+		dated = lua_rawget(L, -2) != LUA_TNIL;
+		lua_pop(L, 1);
+	}
+	lua_pop(L, 1);
+	return dated;
+}
+
+/* One of them, at the top of the stack: its date and numbers to *at, or only counted where *at is NULL. */
+static int dated_table(struct walk *w, const char *key, lua_Integer n, double **at, int64_t *count)
+{
+	lua_State *L = w->L;
+	int top = lua_gettop(L);
+	int64_t ms = 0, numbers = -1;
+	size_t len = 0;
+	if (lua_type(L, top) == LUA_TTABLE) {
+		lua_pushliteral(L, "from");
+		const char *from = lua_rawget(L, top) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
+		if (!hd_date_parse(from, len, &ms)) {
+			lua_settop(L, top);
+			return refuse(w, "%s of step '%s': table %d: `from` is a date such as \"2025-01-01\"", key, w->kind, (int)n);
+		}
+		lua_pushliteral(L, "table");
+		numbers = lua_rawget(L, top) == LUA_TTABLE ? count_numbers(L, top + 2, false) : -1;
+	}
+	if (numbers > 0 && numbers <= (int64_t)HD_SPEC_LIST_MAX && *at) {
+		*(*at)++ = (double)ms;
+		*(*at)++ = (double)numbers;
+		fill_numbers(L, top + 2, at);
+	}
+	lua_settop(L, top);
+	*count += 2 + numbers;
+	if (numbers <= 0 || *count > (int64_t)HD_SPEC_LIST_MAX)
+		return refuse(w, "%s of step '%s': table %d: { from = \"2025-01-01\", table = { {0, 0}, … } } with at most %u numbers in all is wanted", key, w->kind,
+			      (int)n, HD_SPEC_LIST_MAX);
+	return HYDRO_OK;
+}
+
+static int list_of_dated(struct walk *w, int index, const char *key, struct hd_spec_arg *ret)
+{
+	lua_Integer len = (lua_Integer)lua_rawlen(w->L, index);
+	double *numbers = NULL, *at = NULL;
+	int rc = HYDRO_OK;
+	/* Twice: to count, and to fill. */
+	for (int pass = 0; pass < 2 && rc == HYDRO_OK; pass++) {
+		int64_t count = 0;
+		for (lua_Integer i = 1; i <= len && rc == HYDRO_OK; i++) {
+			(void)lua_rawgeti(w->L, index, i);
+			rc = dated_table(w, key, i, &at, &count);
+			lua_pop(w->L, 1);
+		}
+		if (rc != HYDRO_OK || pass)
+			break;
+		numbers = at = hd_spec_alloc(w->spec, (size_t)count * sizeof *numbers);
+		if (!numbers)
+			return no_memory(w);
+		ret->count = (uint32_t)count;
+	}
+	ret->type = HD_ARG_DATED;
+	ret->numbers = numbers;
+	return rc;
+}
+
 static int list(struct walk *w, int index, const char *key, struct hd_spec_arg *ret)
 {
+	if (*key && is_dated(w->L, index))
+		return list_of_dated(w, index, key, ret);
 	int64_t numbers = count_numbers(w->L, index, false);
 	if (numbers > (int64_t)HD_SPEC_LIST_MAX)
 		return refuse(w, "a list of step '%s' has more than %u values", w->kind, HD_SPEC_LIST_MAX);

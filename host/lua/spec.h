@@ -22,11 +22,13 @@
 #define HD_ARG_BOOL 3u
 #define HD_ARG_NUMBERS 4u
 #define HD_ARG_TEXTS 5u
+#define HD_ARG_DATED 6u /* { { from = "2025-01-01", table = { … } }, … } */
 
 /*
  * One option of a step. A named one has `key` ("from"); a positional one (range { "flow", … }, to { "history", "redis" })
  * has key "" and all positional ones of a step come as a single argument: TEXTS, or NUMBERS when all are numbers.
- * Lists of lists (a rating table) come flattened row by row.
+ * Lists of lists (a rating table) come flattened row by row. DATED ones, each with the date it holds from, are NUMBERS too:
+ * for each its date in ms, how many numbers follow, and those.
  */
 struct hd_spec_arg {
 	const char *key;
@@ -34,7 +36,7 @@ struct hd_spec_arg {
 	uint32_t count;        /* of a list; 1 otherwise */
 	double number;         /* NUMBER; BOOL as 0 or 1 */
 	const char *text;      /* TEXT, ended by NUL */
-	const double *numbers; /* NUMBERS */
+	const double *numbers; /* NUMBERS, DATED */
 	const char *const *texts; /* TEXTS */
 };
 

@@ -3,7 +3,11 @@
 #ifndef HD_MODEL_FLAGS_H
 #define HD_MODEL_FLAGS_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+/* In a rule: what follows is the flag's own name. */
+#define HD_FLAG_NAME_MARK '!'
 
 #define HD_QUALITY_GOOD 1.0f
 #define HD_QUALITY_SUSPECT 0.5f
@@ -38,7 +42,7 @@
 	X(BUDGET, 25, "budget", 0.5f, "yearly volume beyond the right") \
 	X(HELD, 26, "held", 1.0f, "kept raw while an older gap is filled; processed in order afterwards") \
 	X(MANUAL, 27, "manual", 1.0f, "entered by hand") \
-	X(SCRIPT, 28, "script", 0.5f, "set by a pipeline's Lua step without a name of the scheme") \
+	X(SCRIPT, 28, "script", 0.5f, "set by a pipeline's Lua step, under a name of its own outside this scheme; shown by that name") \
 	X(ROLLBACK, 29, "rollback", 1.0f, "the counter went back to a lower count and on from there, confirmed: the offset carries the difference") \
 	X(UNJUDGED, 30, "unjudged", 1.0f, "a test that needs the readings beside it could not judge it, or has not yet (QARTOD: UNKNOWN)")
 
@@ -55,6 +59,15 @@ struct hd_flag_info {
 
 /* NULL for a number that is none. [any] */
 const struct hd_flag_info *hd_flag_info(uint32_t number);
+struct hd_flag;
+struct hd_names;
+/*
+ * What a stored flag is called: its name in the scheme; for SCRIPT the name that the script gave, which its rule ends in
+ * ("well@3f2a91c0/lua:2!leak"). Never NULL. [any]
+ */
+const char *hd_flag_text(const struct hd_names *names, const struct hd_flag *flag);
+/* The same flag of the same metric, whatever rule set it. [any] */
+bool hd_flag_same(const struct hd_names *names, const struct hd_flag *a, const struct hd_flag *b);
 /* 0 for an unknown name. [any] */
 uint32_t hd_flag_by_name(const char *name);
 

@@ -304,18 +304,19 @@ static int number_of(struct hd_compile *c, const struct hd_step_option *option, 
 	return HYDRO_OK;
 }
 
-static int take_table(struct hd_compile *c, struct hd_step *step, const struct hd_step_option *option, const struct hd_spec_step *spec,
-		      struct hydro_error *err)
+double *hd_compile_add_table(struct hd_compile *c, struct hd_step *step, const struct hd_spec_step *spec, const char *option, uint32_t count,
+			     struct hydro_error *err)
 {
-	const struct hd_spec_arg *arg = arg_of(spec, option);
-	if (arg->type != HD_ARG_NUMBERS || c->table_count + arg->count > HD_COMPILE_TABLE_MAX)
-		return hd_compile_fail(c, spec, option->name, NULL, err, "`%s` must be numbers, %u in all tables at most", option->name, HD_COMPILE_TABLE_MAX);
-	step->table = c->table + c->table_count;
-	step->table_rows = arg->count;
+	if (count > HD_COMPILE_TABLE_MAX - c->table_count) {
+		(void)hd_compile_fail(c, spec, option, NULL, err, "more than %u numbers in all tables", HD_COMPILE_TABLE_MAX);
+		return NULL;
+	}
+	double *table = c->table + c->table_count;
+	step->table = table;
+	step->table_rows = count;
 	c->table_at[c->step_count] = c->table_count;
-	memcpy(c->table + c->table_count, arg->numbers, arg->count * sizeof *arg->numbers);
-	c->table_count += arg->count;
-	return HYDRO_OK;
+	c->table_count += count;
+	return table;
 }
 
 static int take_option(struct hd_compile *c, struct hd_step *step, const struct hd_step_option *option, uint32_t *consts,
@@ -330,8 +331,6 @@ static int take_option(struct hd_compile *c, struct hd_step *step, const struct 
 		return take_metric(c, step, option, spec, err);
 	case HD_OPT_INPUTS:
 		return take_inputs(c, step, option, spec, err);
-	case HD_OPT_TABLE:
-		return take_table(c, step, option, spec, err);
 	case HD_OPT_PARAM:
 	case HD_OPT_CONST:
 	case HD_OPT_DURATION:

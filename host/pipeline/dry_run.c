@@ -46,9 +46,8 @@ static void add_flags(struct dry *d, const struct hd_flag *flags, uint32_t from,
 {
 	hd_buf_add_text(d->json, "\"flags\":[");
 	for (uint32_t i = from; i < to; i++) {
-		const struct hd_flag_info *info = hd_flag_info(flags[i].flag);
 		const char *rule = hd_names_get(d->pipeline->config.names, HD_NAME_RULE, flags[i].rule);
-		hd_buf_printf(d->json, "%s{\"flag\":\"%s\",\"metric\":", i > from ? "," : "", info ? info->name : "?");
+		hd_buf_printf(d->json, "%s{\"flag\":\"%s\",\"metric\":", i > from ? "," : "", hd_flag_text(d->pipeline->config.names, &flags[i]));
 		if (flags[i].metric)
 			add_metric(d, flags[i].metric);
 		else

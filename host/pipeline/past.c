@@ -2,6 +2,7 @@
 #include "pipeline/past.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int take_past(void *arg, const struct hd_sample *sample, uint64_t lsn)
 {
@@ -55,12 +56,15 @@ int hd_past_load(const struct hd_pipeline *p, uint32_t point, int64_t from_ms, i
 	return HYDRO_OK;
 }
 
-/* What a counter must know before it sees old readings again: the units carried at that time, and an event confirmed since. */
+/* What a counter must know before it sees old readings again: the units carried at that time, and an event confirmed since. What reaches back further is as it is now. */
 void hd_redo_prepare(const struct hd_shape *shape, const uint8_t *live, uint8_t *scratch, int64_t first_ts)
 {
 	hd_shape_state_init(shape, scratch);
 	for (uint32_t i = 0; i < shape->step_count; i++) {
-		if (shape->steps[i].kind->run != hd_step_counter.run)
+		const struct hd_step *step = &shape->steps[i];
+		if (step->kind->bits & HD_STEP_RECALLS)
+			memcpy(scratch + step->state, live + step->state, step->state_bytes);
+		if (step->kind->run != hd_step_counter.run)
 			continue;
 		const struct hd_counter_state *now = (const struct hd_counter_state *)(const void *)(live + shape->steps[i].state);
 		struct hd_counter_state *then = (struct hd_counter_state *)(void *)(scratch + shape->steps[i].state);

@@ -3,9 +3,11 @@
 
 #include "base/hash.h"
 #include "lua/lua.h"
+#include "model/flags.h"
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,6 +267,16 @@ void hd_shape_unref(struct hd_shape *shape)
 	(void)pthread_mutex_unlock(&shapes->lock);
 	if (last)
 		free_shape(shape);
+}
+
+uint32_t hd_shape_rule_named(const struct hd_shape *shape, uint32_t rule, const char *name)
+{
+	char text[HD_NAME_BYTES_MAX];
+	struct hd_names *names = shape->owner->names;
+	const char *base = hd_names_get(names, HD_NAME_RULE, rule);
+	(void)snprintf(text, sizeof text, "%.120s%c%.32s", base ? base : "", HD_FLAG_NAME_MARK, name);
+	uint32_t own = hd_names_find(names, HD_NAME_RULE, text);
+	return own || hd_names_intern(names, HD_NAME_RULE, text, &own, NULL) == HYDRO_OK ? own : rule;
 }
 
 void hd_shape_state_init(const struct hd_shape *shape, uint8_t *state)

@@ -53,7 +53,7 @@ struct again {
 	struct hydro_error *err;
 };
 
-static bool same_result(const struct hd_sample *sample, const struct hd_outcome *now, bool with_rules)
+static bool same_result(const struct hd_names *names, const struct hd_sample *sample, const struct hd_outcome *now, bool with_rules)
 {
 	const struct hd_value *values = now->values;
 	const struct hd_flag *flags = now->flags;
@@ -64,8 +64,7 @@ static bool same_result(const struct hd_sample *sample, const struct hd_outcome 
 		    sample->values[i].quality != values[i].quality)
 			return false;
 	for (uint32_t i = 0; i < now->flag_count; i++)
-		if (sample->flags[i].metric != flags[i].metric || sample->flags[i].flag != flags[i].flag ||
-		    (with_rules && sample->flags[i].rule != flags[i].rule))
+		if (!hd_flag_same(names, &sample->flags[i], &flags[i]) || (with_rules && sample->flags[i].rule != flags[i].rule))
 			return false;
 	return true;
 }
@@ -133,7 +132,7 @@ static int finish_past(void *arg, const struct hd_sample *old, const struct hd_o
 	}
 	HD_COUNT(again->w, redone, 1);
 	again->readings++;
-	if (same_result(old, now, !again->asked))
+	if (same_result(again->w->pipeline->config.names, old, now, !again->asked))
 		return HYDRO_OK;
 	again->revisions++;
 	return append_revision(again->w, again->block, old, now, again->err);

@@ -87,10 +87,10 @@ static int view_flag(void *arg, uint32_t metric, uint32_t flag, const char *name
 	const struct view *view = arg;
 	struct hd_run *run = view->run;
 	struct hd_row *row = &run->rows[view->index];
-	(void)name; /* a name outside the scheme is in the script that the rule names */
 	if (row->flag_count == HD_FLAGS_PER_SAMPLE_MAX)
 		return HYDRO_E_LIMIT;
-	hd_run_flag_metric(run, view->index, metric, flag, view->step->rule);
+	uint32_t rule = flag == HD_FLAG_SCRIPT ? hd_shape_rule_named(run->shape, view->step->rule, name) : view->step->rule;
+	hd_run_flag_metric(run, view->index, metric, flag, rule);
 	return HYDRO_OK;
 }
 

@@ -131,9 +131,8 @@ static void take_result(struct test_run *test, struct hd_selftest_reading *readi
 		reading->values[i] = (struct hd_selftest_value){values[i].metric, values[i].quality, values[i].value};
 	reading->flag_count = HD_MIN(flag_count, HD_SELFTEST_FLAGS_MAX);
 	for (uint32_t i = 0; i < reading->flag_count; i++) {
-		const struct hd_flag_info *info = hd_flag_info(flags[i].flag);
 		reading->flags[i].metric = flags[i].metric;
-		(void)snprintf(reading->flags[i].name, sizeof reading->flags[i].name, "%s", info ? info->name : "?");
+		(void)snprintf(reading->flags[i].name, sizeof reading->flags[i].name, "%s", hd_flag_text(test->s->config.names, &flags[i]));
 	}
 }
 

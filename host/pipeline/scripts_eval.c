@@ -284,8 +284,7 @@ static void add_flags(struct eval *e, const struct hd_flag *flags, uint32_t coun
 {
 	hd_buf_add_text(e->json, ",\"flags\":[");
 	for (uint32_t i = 0; i < count; i++) {
-		const struct hd_flag_info *info = hd_flag_info(flags[i].flag);
-		hd_buf_printf(e->json, "%s{\"flag\":\"%s\",\"metric\":", i ? "," : "", info ? info->name : "?");
+		hd_buf_printf(e->json, "%s{\"flag\":\"%s\",\"metric\":", i ? "," : "", hd_flag_text(e->s->config.names, &flags[i]));
 		add_name(e, flags[i].metric);
 		hd_buf_add_char(e->json, '}');
 	}

@@ -109,10 +109,10 @@ static const struct hd_value *value_of(const struct result *result, uint32_t met
 	return NULL;
 }
 
-static bool has_flag(const struct result *result, const struct hd_flag *flag)
+static bool has_flag(const struct replay *r, const struct result *result, const struct hd_flag *flag)
 {
 	for (uint32_t i = 0; i < result->flag_count; i++)
-		if (result->flags[i].flag == flag->flag && result->flags[i].metric == flag->metric)
+		if (hd_flag_same(r->s->config.names, &result->flags[i], flag))
 			return true;
 	return false;
 }
@@ -157,11 +157,10 @@ static uint32_t compare_flags(struct replay *r, const struct result *here, const
 {
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < here->flag_count; i++) {
-		if (has_flag(other, &here->flags[i]))
+		if (has_flag(r, other, &here->flags[i]))
 			continue;
 		if (tell) {
-			const struct hd_flag_info *info = hd_flag_info(here->flags[i].flag);
-			hd_buf_printf(r->json, "%s{\"flag\":\"%s\",\"metric\":", n ? "," : "", info ? info->name : "?");
+			hd_buf_printf(r->json, "%s{\"flag\":\"%s\",\"metric\":", n ? "," : "", hd_flag_text(r->s->config.names, &here->flags[i]));
 			add_name(r, here->flags[i].metric);
 			hd_buf_add_char(r->json, '}');
 		}

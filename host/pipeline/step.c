@@ -41,6 +41,7 @@ static void fill_table(void)
 		add_kind(&hd_steps_flow[i]);
 	for (uint32_t i = 0; i < hd_steps_quality_count; i++)
 		add_kind(&hd_steps_quality[i]);
+	add_kind(&hd_step_budget);
 	add_kind(&hd_step_spike_average);
 	add_kind(&hd_step_detect);
 	for (uint32_t i = 0; i < hd_steps_out_count; i++)
@@ -99,7 +100,7 @@ static void add_default(struct hd_buf *ret, const struct hd_step_option *option)
 bool hd_steps_markdown(struct hd_buf *ret)
 {
 	static const char *const types[] = {"", "metric", "metric (made)", "number of the point", "number", "duration", "true/false",
-					    "table of numbers", "metrics", "names", "unit", "numbers"};
+					    "table of numbers", "metrics", "names", "unit", "numbers", "dated tables"};
 	uint32_t count;
 	const struct hd_step_kind *kinds = hd_step_kinds(&count);
 	for (uint32_t k = 0; k < count; k++) {

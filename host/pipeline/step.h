@@ -22,10 +22,11 @@
 #define HD_OPT_CONST 4u    /* a number of the script, kept with the shape */
 #define HD_OPT_DURATION 5u /* "2h" or seconds; kept with the shape in ms */
 #define HD_OPT_BOOL 6u     /* kept with the shape as 0 or 1 */
-#define HD_OPT_TABLE 7u    /* numbers, row by row; kept with the shape */
+#define HD_OPT_TABLE 7u    /* numbers, row by row, taken by the kind */
 #define HD_OPT_INPUTS 8u   /* a list of metrics */
 #define HD_OPT_NAMES 9u    /* a list of names, checked by the kind */
 #define HD_OPT_UNIT 10u    /* name of a unit, checked by the kind */
+#define HD_OPT_DATED 12u   /* tables with the date each holds from, taken by the kind */
 #define HD_OPT_NUMBERS 11u /* a few numbers, taken by the kind */
 
 #define HD_OPT_REQUIRED 1u
@@ -49,6 +50,7 @@ struct hd_step_option {
 #define HD_STEP_NOT_YET 2u /* named in scripts, not available in this version */
 #define HD_STEP_REMEMBERS 8u /* for longer than raw history is run again: a redo leaves its live state alone */
 #define HD_STEP_LOOKS_AHEAD 16u /* judges a reading when the next is there; its first constant says for how long, in ms */
+#define HD_STEP_RECALLS 32u /* a redo begins with its live state: what it holds is of long before */
 #define HD_STEP_NO_CODE 4u /* says something about the plan, runs nothing */
 
 struct hd_run;
@@ -132,6 +134,8 @@ struct hd_shape *hd_shapes_find(struct hd_shapes *shapes, uint64_t hash);
 void hd_shape_ref(struct hd_shape *shape);
 void hd_shape_ref_many(struct hd_shape *shape, uint32_t count);
 void hd_shape_unref(struct hd_shape *shape);
+/* The rule with a flag's own name behind it; the rule itself when there is no room on disk. [worker, may block on disk for a new name] */
+uint32_t hd_shape_rule_named(const struct hd_shape *shape, uint32_t rule, const char *name);
 /* What an older plan or a state file kept for this step, into a new plan's state; false: it begins anew. */
 bool hd_step_take_state(const struct hd_step *step, const uint8_t *from, uint32_t from_bytes, uint8_t *state);
 /* A new point's state. */
@@ -163,6 +167,9 @@ void hd_compile_set_target(struct hd_compile *compile, const char *target);
 void hd_compile_set_source(struct hd_compile *compile, const char *source);
 /* One more number of the point; false when there are too many. */
 bool hd_compile_add_param(struct hd_compile *compile, double number);
+/* Room for `count` numbers in the step's table; NULL with the error set when there are too many. */
+double *hd_compile_add_table(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, const char *option, uint32_t count,
+			     struct hydro_error *err);
 const char *hd_compile_metric_name(const struct hd_compile *compile, uint8_t slot);
 /* The instance of that name, or NULL with the nearest one, if any. */
 struct hd_detector *hd_compile_detector(const struct hd_compile *compile, const char *name, const char **ret_nearest);
@@ -171,6 +178,7 @@ struct hd_file_spec *hd_compile_file(struct hd_compile *compile);
 
 /* Step tables by topic. */
 extern const struct hd_step_kind hd_step_counter;
+extern const struct hd_step_kind hd_step_budget;
 extern const struct hd_step_kind hd_step_detect;
 extern const struct hd_step_kind hd_step_spike_average;
 extern const struct hd_step_kind hd_steps_flow[];

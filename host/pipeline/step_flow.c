@@ -155,12 +155,26 @@ static const struct hd_step_option depth_options[] = {
 
 /* ---- curve: stage → flow ---- */
 
+/*
+ * The step's table: one rating table after the other, by date: from when it holds (ms), how many numbers follow, pairs
+ * {stage, flow}. The last one whose date has come holds.
+ */
+static const double *table_at(const struct hd_step *step, int64_t ts_ms, uint32_t *ret_last)
+{
+	const double *found = NULL;
+	for (uint32_t at = 0; at < step->table_rows && step->table[at] <= (double)ts_ms; at += 2 + (uint32_t)step->table[at + 1]) {
+		found = step->table + at + 2;
+		*ret_last = (uint32_t)step->table[at + 1] / 2 - 1;
+	}
+	return found;
+}
+
 static void run_curve(const struct hd_step *step, struct hd_run *run)
 {
-	const double *t = step->table;
-	uint32_t last = step->table_rows - 1;
 	for (uint32_t i = 0; i < run->count; i++) {
-		if (!hd_run_has(&run->rows[i], step->in[0]))
+		uint32_t last = 1;
+		const double *t = hd_run_has(&run->rows[i], step->in[0]) ? table_at(step, run->rows[i].ts_ms, &last) : NULL;
+		if (!t)
 			continue;
 		double x = SLOT(run, i, step->in[0]);
 		uint32_t low = 0, high = last - 1; /* the segment that begins at `low` */
@@ -178,21 +192,57 @@ static void run_curve(const struct hd_step *step, struct hd_run *run)
 	}
 }
 
+static int check_pairs(struct hd_compile *compile, const struct hd_spec_step *spec, const char *option, const double *pairs, uint32_t count,
+		       struct hydro_error *err)
+{
+	if (count < 4 || count % 2)
+		return hd_compile_fail(compile, spec, option, NULL, err, "a curve needs two or more pairs {stage, flow}");
+	for (uint32_t i = 2; i < count; i += 2)
+		if (pairs[i] <= pairs[i - 2])
+			return hd_compile_fail(compile, spec, option, NULL, err, "stages of a curve must rise: pair %u does not", i / 2 + 1);
+	return HYDRO_OK;
+}
+
+static int check_dated(struct hd_compile *compile, const struct hd_spec_step *spec, const struct hd_spec_arg *arg, struct hydro_error *err)
+{
+	int rc = HYDRO_OK;
+	double before = -(double)INFINITY;
+	for (uint32_t at = 0; at < arg->count && rc == HYDRO_OK; at += 2 + (uint32_t)arg->numbers[at + 1]) {
+		if (arg->numbers[at] <= before)
+			return hd_compile_fail(compile, spec, "tables", NULL, err, "dates of the tables must rise");
+		before = arg->numbers[at];
+		rc = check_pairs(compile, spec, "tables", arg->numbers + at + 2, (uint32_t)arg->numbers[at + 1], err);
+	}
+	return rc;
+}
+
 static int check_curve(struct hd_compile *compile, struct hd_step *step, const struct hd_spec_step *spec, struct hydro_error *err)
 {
-	if (step->table_rows < 4 || step->table_rows % 2)
-		return hd_compile_fail(compile, spec, "table", NULL, err, "a curve needs two or more pairs {stage, flow}");
-	step->table_rows /= 2;
-	for (uint32_t i = 1; i < step->table_rows; i++)
-		if (step->table[i * 2] <= step->table[i * 2 - 2])
-			return hd_compile_fail(compile, spec, "table", NULL, err, "stages of a curve must rise: pair %u does not", i + 1);
+	const struct hd_spec_arg *one = hd_spec_arg(spec, "table"), *dated = hd_spec_arg(spec, "tables");
+	if (!one == !dated)
+		return hd_compile_fail(compile, spec, "table", NULL, err, "a curve has a `table`, or `tables` with the date each holds from");
+	if (one && one->type != HD_ARG_NUMBERS)
+		return hd_compile_fail(compile, spec, "table", NULL, err, "`table` must be pairs {stage, flow}");
+	if (dated && dated->type != HD_ARG_DATED)
+		return hd_compile_fail(compile, spec, "tables", NULL, err, "`tables` is { { from = \"2025-01-01\", table = { {0, 0}, … } }, … }");
+	int rc = one ? check_pairs(compile, spec, "table", one->numbers, one->count, err) : check_dated(compile, spec, dated, err);
+	double *table = rc == HYDRO_OK ? hd_compile_add_table(compile, step, spec, one ? "table" : "tables", one ? one->count + 2 : dated->count, err) : NULL;
+	if (!table)
+		return HYDRO_E_CONFIG;
+	if (one) {
+		table[0] = -(double)INFINITY;
+		table[1] = one->count;
+	}
+	memcpy(table + (one ? 2 : 0), one ? one->numbers : dated->numbers, (one ? one->count : dated->count) * sizeof *table);
 	return HYDRO_OK;
 }
 
 static const struct hd_step_option curve_options[] = {
 	{"from", HD_OPT_INPUT, HD_OPT_POSITIONAL, "cm", "stage", 0, 0, 0, "the stage"},
 	{"to", HD_OPT_OUTPUT, 0, "l/s", "flow", 0, 0, 0, "the flow"},
-	{"table", HD_OPT_TABLE, HD_OPT_REQUIRED, "", NULL, 0, 0, 0, "pairs {stage, flow}, by rising stage"},
+	{"table", HD_OPT_TABLE, 0, "", NULL, 0, 0, 0, "pairs {stage, flow}, by rising stage"},
+	{"tables", HD_OPT_DATED, 0, "", NULL, 0, 0, 0,
+	 "instead of `table`: { { from = \"2025-01-01\", table = {…} }, … }, each until the next one's date (midnight at UTC-4, or a time with its zone)"},
 };
 
 /* ---- sum ---- */

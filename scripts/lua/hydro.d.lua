@@ -16,7 +16,7 @@
 ---@field volume number? m3
 ---@field [string] number?
 local m = {}
----Flags a metric, or the whole measurement with "*". A name outside the scheme is kept as `script`.
+---Flags a metric, or the whole measurement with "*". A name outside the scheme (a-z 0-9 _) is kept as it is, with quality 0.5; a script has room for a limited number of them.
 ---@param metric string
 ---@param flag hydro.Flag|string
 function m:flag(metric, flag) end
@@ -109,7 +109,8 @@ function convert(o) end
 ---@param o { from: string?, to: string?, sensor_depth: number, id: string? }
 ---@return hydro.Step
 function depth(o) end
----@param o { from: string?, to: string?, table: number[][], id: string? }
+---A rating table of pairs {stage, flow}; or several, each with the date it holds from ("2025-01-01": midnight at UTC-4).
+---@param o { from: string?, to: string?, table: number[][]?, tables: { from: string, table: number[][] }[]?, id: string? }
 ---@return hydro.Step
 function curve(o) end
 ---@param o { of: string[], to: string, id: string? }
@@ -140,6 +141,10 @@ function dry(o) end
 ---@param o { flow: string?, total: string?, window: string|number?, tolerance: number?, id: string? }
 ---@return hydro.Step
 function balance(o) end
+---The year's volume against the right; the year begins at UTC-4 in `month`.
+---@param o { [1]: string?, total: string?, to: string?, yearly: number, used: number?, tolerance: number?, month: integer?, id: string? }
+---@return hydro.Step
+function budget(o) end
 ---@param o { [1]: string?, of: string?, to: string, band: number, id: string? }
 ---@return hydro.Step
 function dead_band(o) end

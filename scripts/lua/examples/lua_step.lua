@@ -39,7 +39,7 @@ return pipeline {
     local r = t:run { params = { leak_hours = 2 }, readings = { { flow = 3 }, { flow = 3, level = 0 }, { flow = 0.1 } } }
     t:equal(r[1].hours_running, 1)
     t:equal(r[2].hours_running, 2)
-    t:flagged(r[2], "flow", "script")
+    t:flagged(r[2], "flow", "leak")
     t:flagged(r[2], "level", "pumping_dry")
     t:equal(r[3].hours_running, 0)
   end,

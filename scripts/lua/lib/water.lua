@@ -41,8 +41,16 @@ function water.granted(steps, point)
   end
 end
 
+-- Flags the total once more than the year's right was taken.
+function water.yearly(steps, point)
+  if point.volume_granted then
+    water.add(steps, budget { "total", to = "volume_year", yearly = point.volume_granted, used = point.volume_used, month = point.year_from })
+  end
+end
+
 function water.judged(steps, point)
   water.granted(steps, point)
+  water.yearly(steps, point)
   water.add(steps, frozen { "total", readings = 4, moving = "flow" })
 end
 

@@ -9,6 +9,7 @@ return pipeline {
   samples = {
     { curve = { { 0, 0 }, { 20, 35 }, { 60, 260 } }, flow_granted = 250 },
     { curve = { { 0, 0 }, { 20, 35 } }, stage_from = "level", level_offset = 0.05 },
+    { curves = { { from = "2025-01-01", table = { { 0, 0 }, { 20, 35 } } }, { from = "2026-03-15", table = { { 0, 0 }, { 20, 31 } } } } },
     {},
   },
 
@@ -19,8 +20,9 @@ return pipeline {
     elseif point.stage_offset then
       water.add(steps, scale { "stage", offset = point.stage_offset })
     end
-    if point.curve then
-      water.add(steps, curve { from = "stage", to = "flow", table = point.curve })
+    -- One rating table, or `curves`: several, each with the date from which it holds.
+    if point.curve or point.curves then
+      water.add(steps, curve { from = "stage", to = "flow", table = point.curve, tables = point.curves })
     end
     if point.max_cm_per_hour then
       water.add(steps, rate_of_change { "stage", per_hour = point.max_cm_per_hour })
@@ -43,6 +45,19 @@ return pipeline {
     t:flagged(r[3], "stage", "rate_of_change")
     t:flagged(r[4], "flow", "extrapolated")
     t:check(r[4].fileable, "stage and flow are filed as they are")
+
+    local curves = { { from = "2026-01-01", table = { { 0, 0 }, { 20, 40 } } }, { from = "2026-01-02", table = { { 0, 0 }, { 20, 30 } } } }
+    r = t:run {
+      params = { curves = curves },
+      readings = {
+        { ts = "2026-01-01T03:59:00Z", stage = 10 }, { ts = "2026-01-01T04:00:00Z", stage = 10 },
+        { ts = "2026-01-02T03:59:00Z", stage = 10 }, { ts = "2026-01-02T04:00:00Z", stage = 10 },
+      },
+    }
+    t:equal(r[1].flow, nil, 0, "no table holds yet: no flow is made up")
+    t:equal(r[2].flow, 20, 1e-9, "from midnight at UTC-4")
+    t:equal(r[3].flow, 20, 1e-9)
+    t:equal(r[4].flow, 15, 1e-9, "the next table")
 
     r = t:run {
       params = { curve = curve, stage_from = "level", level_offset = 0.05 },

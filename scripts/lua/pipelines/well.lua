@@ -9,7 +9,7 @@ return pipeline {
   samples = {
     { litres_per_pulse = 10, sensor_depth = 80, flow_granted = 20 },
     { flow_from = "total", max_m3h = 200, level_offset = -2, level_divisor = 100, sensor_depth = 60 },
-    { standard = "mayor" },
+    { standard = "mayor", volume_granted = 250000, volume_used = 1200, year_from = 4 },
     { filed = false },
     {},
   },
@@ -57,6 +57,14 @@ return pipeline {
     t:equal(r[2].level, 4, 1e-9, "level")
     t:equal(r[3].total, nil, 0, "zero after history is no datum")
     t:flagged(r[3], "total", "ingest_error")
+
+    r = t:run {
+      params = { volume_granted = 100, volume_used = 60 },
+      readings = { { total = 1000 }, { total = 1039 }, { total = 1041 } },
+    }
+    t:equal(r[2].volume_year, 99, 1e-9)
+    t:clean(r[2], "total")
+    t:flagged(r[3], "total", "budget")
 
     r = t:run { params = { filed = false }, readings = { { total = 100, flow = 1 } } }
     t:check(not r[1].fileable, "a point that is not filed")

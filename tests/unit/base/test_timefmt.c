@@ -48,3 +48,16 @@ Test(timefmt, durations_have_units)
 	cr_assert_not(hd_duration_parse("1w", &ms));
 	cr_assert_not(hd_duration_parse("", &ms));
 }
+
+Test(timefmt, a_date_is_its_midnight_at_utc_minus_four)
+{
+	int64_t ms;
+	cr_assert(hd_date_parse("2026-01-01", 10, &ms));
+	cr_assert_eq(ms, INT64_C(1767225600000) + 4 * 3600000);
+	cr_assert(hd_date_parse("2026-07-01", 10, &ms) && ms % 86400000 == 4 * 3600000, "in winter too");
+	cr_assert(hd_date_parse("2026-01-01T00:00:00Z", 20, &ms));
+	cr_assert_eq(ms, INT64_C(1767225600000));
+	const char *bad[] = {"", "2026-02-30", "2026-1-1", "2026/01/01", "2026-01-01T00:00:00", "May 2026 .."};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		cr_assert_not(hd_date_parse(bad[i], strlen(bad[i]), &ms), "%s", bad[i]);
+}

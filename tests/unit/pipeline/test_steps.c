@@ -94,3 +94,98 @@ Test(frozen, the_resolution_of_a_total_that_no_counter_made_is_an_option)
 	hd_spec_done(&spec);
 	rig_close(&rig);
 }
+
+/* ---- budget ---- */
+
+#define DAY (24 * RIG_HOUR)
+
+static void open_budget(struct rig *rig, double yearly, double used, double month)
+{
+	struct hd_spec spec = {0};
+	rig_open(rig, 1, "well", NULL);
+	rig_step(&spec, "budget", "ssnnn", "total", "total", "to", "volume_year", "yearly", yearly, "used", used, "month", month);
+	(void)rig_plan(rig, &spec, 1);
+	hd_spec_done(&spec);
+}
+
+static double volume_year(struct rig *rig, int64_t ts_ms)
+{
+	uint32_t metric = hd_names_find(rig->names, HD_NAME_METRIC, "volume_year");
+	return rig_value(rig_sample(rig, 0, ts_ms), metric);
+}
+
+static void total(struct rig *rig, int64_t ts_ms, double m3)
+{
+	cr_assert_eq(rig_feed1(rig, 0, ts_ms, TOTAL, m3), HYDRO_OK);
+	rig_settle(rig, 0);
+}
+
+static bool over(struct rig *rig, int64_t ts_ms)
+{
+	return rig_has_flag(rig_sample(rig, 0, ts_ms), TOTAL, HD_FLAG_BUDGET);
+}
+
+Test(budget, a_year_begins_at_utc_minus_four_and_the_last_one_is_forgotten)
+{
+	struct rig rig;
+	int64_t year = RIG_T0 + 4 * RIG_HOUR; /* 2026-01-01 at UTC-4 */
+	open_budget(&rig, 100, 0, 1);
+	total(&rig, year - 2 * DAY, 1000);
+	total(&rig, year - DAY, 1100);
+	cr_assert_not(over(&rig, year - DAY));
+	total(&rig, year - 1, 1101);
+	cr_assert(over(&rig, year - 1), "RIG_T0 in UTC is still last year here");
+	total(&rig, year, 1102);
+	cr_assert_not(over(&rig, year));
+	cr_assert_eq(volume_year(&rig, year), 0.0);
+	total(&rig, year + DAY, 1203);
+	cr_assert(over(&rig, year + DAY));
+	cr_assert_eq(volume_year(&rig, year + DAY), 101.0);
+	cr_assert_eq(rig_value(rig_sample(&rig, 0, year + DAY), TOTAL), 1203.0, "stays as read");
+	rig_close(&rig);
+}
+
+Test(budget, what_was_used_before_counts_in_the_first_year_alone)
+{
+	struct rig rig;
+	open_budget(&rig, 100, 70, 4); /* years begin in April */
+	total(&rig, RIG_T0, 500);
+	cr_assert_eq(volume_year(&rig, RIG_T0), 70.0);
+	total(&rig, RIG_T0 + DAY, 531);
+	cr_assert(over(&rig, RIG_T0 + DAY));
+	total(&rig, RIG_T0 + 100 * DAY, 540); /* 11 April */
+	cr_assert_eq(volume_year(&rig, RIG_T0 + 100 * DAY), 0.0);
+	rig_close(&rig);
+}
+
+Test(budget, late_data_does_not_move_the_beginning_of_the_year)
+{
+	struct rig rig;
+	int64_t year = RIG_T0 + 4 * RIG_HOUR;
+	open_budget(&rig, 100, 0, 1);
+	total(&rig, year - DAY, 900);
+	total(&rig, year, 1000);
+	for (int i = 1; i < 100; i++)
+		if (i != 90)
+			total(&rig, year + i * DAY, 1000 + i);
+	total(&rig, year + 90 * DAY, 1090); /* run again with two days of history: the year's beginning is not among them */
+	cr_assert_eq(volume_year(&rig, year + 90 * DAY), 90.0);
+	cr_assert_eq(volume_year(&rig, year + 99 * DAY), 99.0);
+	total(&rig, year + 100 * DAY, 1101);
+	cr_assert(over(&rig, year + 100 * DAY));
+	rig_close(&rig);
+}
+
+Test(budget, late_data_of_last_year_counts_there)
+{
+	struct rig rig;
+	int64_t year = RIG_T0 + 4 * RIG_HOUR;
+	open_budget(&rig, 100, 0, 1);
+	total(&rig, year - 20 * DAY, 900);
+	total(&rig, year, 1000);
+	total(&rig, year + RIG_HOUR, 1001);
+	total(&rig, year - RIG_HOUR, 999);
+	cr_assert_eq(volume_year(&rig, year - RIG_HOUR), 99.0);
+	cr_assert_eq(volume_year(&rig, year + RIG_HOUR), 1.0);
+	rig_close(&rig);
+}
