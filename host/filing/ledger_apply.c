@@ -181,7 +181,7 @@ static int audit(struct hd_tx *tx, const struct hd_slot_change *change, struct r
 	struct hd_audit_row audited = {.work = change->work, .from = from, .to = to, .due_ms = change->due_ms, .at_ms = change->at_ms,
 				       .actor = change->actor ? change->actor : "", .detail = detail,
 				       .payload = claim ? NULL : change->payload, .payload_len = change->payload_len};
-	int rc = hd_tx_audit(tx, &audited, err);
+	int rc = hd_tx_audit(tx, &audited, &row->trail.row, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	if (row->trail.first == 0)
@@ -256,9 +256,9 @@ static int store_slot(struct hd_tx *tx, const struct row *row, struct hydro_erro
 	const struct hd_slot_trail *trail = &row->trail;
 	sqlite3_stmt *stmt = row->there ? hd_db_prepare(tx->db, "UPDATE slots SET state = ?3, marks = ?4, adapter = ?5, epoch = ?6, owner = ?7, measured = ?8, queued = ?9,"
 								" attempted = ?10, filed = ?11, lease = ?12, flow = ?13, total = ?14, level = ?15, receipt = ?16,"
-								" cause = ?17, first = ?18, payload = ?19, last = ?20 WHERE work = ?1 AND due = ?2", err)
+								" cause = ?17, first = ?18, payload = ?19, last = ?20, row = ?21 WHERE work = ?1 AND due = ?2", err)
 					: hd_db_prepare(tx->db, "INSERT INTO slots VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-								" ?18, ?19, ?20)", err);
+								" ?18, ?19, ?20, ?21)", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	hd_bind_int(stmt, 1, slot->work);
@@ -281,6 +281,7 @@ static int store_slot(struct hd_tx *tx, const struct row *row, struct hydro_erro
 	if (trail->payload)
 		hd_bind_int(stmt, 19, (int64_t)(trail->payload - trail->first));
 	hd_bind_int(stmt, 20, (int64_t)(trail->last - trail->first));
+	hd_bind_int(stmt, 21, trail->row);
 	return hd_db_run(tx->db, stmt, err);
 }
 

@@ -35,7 +35,10 @@ struct hd_ledger {
 	struct hd_mark_file mark;
 	_Atomic uint64_t revision;
 	char machine[HD_MACHINE_BYTES], boot[HD_UUID_TEXT];
-	pthread_mutex_t write_lock; /* guards: writer, names, mark */
+	pthread_mutex_t write_lock; /* guards: writer, names, mark, and how far packing has come: */
+	bool sweeping;
+	uint32_t pack_work;
+	int64_t sweep_row;
 	struct hd_db *writer;
 	struct hd_map names; /* of actors and adapters: id */
 	pthread_mutex_t lock; /* guards: readers, reader_count; may be taken under write_lock */
@@ -49,6 +52,7 @@ struct hd_ledger {
 struct hd_tx_head {
 	uint32_t work;
 	uint64_t sequence;
+	int64_t row; /* id of the last audit row */
 	uint8_t hash[HD_HASH_BYTES];
 };
 struct hd_tx_day {
@@ -81,6 +85,7 @@ struct hd_tx {
 	bool anchors;     /* the same, and it was anchored up to: */
 	int64_t anchored_day;
 	bool revises;     /* the revision is raised by the commit */
+	int64_t next_id;  /* of the audit; 0 = not looked up yet */
 	int64_t slots_ms; /* time of the last slot change in it; 0 = none */
 	int64_t totals[HD_SLOT_STATE_COUNT];
 };
@@ -90,7 +95,7 @@ int hd_tx_begin(struct hd_ledger *ledger, struct hd_tx *tx, struct hydro_error *
 /* Commits when rc is HYDRO_OK, else undoes; gives the lock back. Returns rc, or why the commit failed. */
 int hd_tx_end(struct hd_tx *tx, int rc, struct hydro_error *err);
 /* Adds a row to its work's chain: sequence, previous and hash are set. A chain begins with its first row. */
-int hd_tx_audit(struct hd_tx *tx, struct hd_audit_row *row, struct hydro_error *err);
+int hd_tx_audit(struct hd_tx *tx, struct hd_audit_row *row, int64_t *ret_id, struct hydro_error *err);
 /* Whether a work (0: the ledger itself) has a chain: it was created. */
 int hd_tx_has_chain(struct hd_tx *tx, uint32_t work, bool *ret, struct hydro_error *err);
 /* The counts of a slot's day and of all. */
@@ -112,19 +117,37 @@ int hd_ledger_identify(struct hd_ledger *ledger, const struct hd_ledger_config *
 /* ---- ledger_chain.c ---- */
 
 void hd_chain_hash(const struct hd_audit_row *row, uint8_t ret[HD_HASH_BYTES]);
-/* Rows of a work's chain with first <= sequence <= last, in order; packed ones are opened. fn's row is borrowed. `checked` (may be NULL)
- * is set false with *ret_bad where a hash does not fit; the walk then ends. */
+/* Rows of a work's chain with first <= sequence <= last, in order; packed ones are opened. fn's row is borrowed. */
 struct hd_chain_walk {
 	uint32_t work;
 	uint64_t first, last;
-	hd_audit_fn fn;
+	int64_t row; /* id of the row of sequence `last`, if it is known; 0: from the chain's head */
+	hd_audit_fn fn; /* may be NULL */
 	void *arg;
-	bool broken;        /* out: hashes do not fit, or sequences have a gap */
+	bool broken;        /* out: hashes do not fit, or rows are not there */
 	uint64_t broken_at; /* out: the sequence where */
 	uint64_t rows;      /* out */
 	uint8_t hash[HD_HASH_BYTES]; /* out: of the last row */
 };
+struct hd_chain_head {
+	uint64_t sequence, packed; /* sequence 0: no such chain */
+	int64_t row;
+	uint8_t hash[HD_HASH_BYTES];
+};
+int hd_chain_head(struct hd_db *db, uint32_t work, struct hd_chain_head *ret, struct hydro_error *err);
+/* The next row in a walk: follows the one before, with its own hash as stored (`stored` NULL: there is none, it is reckoned). */
+int hd_chain_step(struct hd_chain_walk *walk, struct hd_audit_row *row, uint64_t expected, const uint8_t *stored, struct hydro_error *err);
 int hd_chain_walk(struct hd_db *db, struct hd_chain_walk *walk, struct hydro_error *err);
+
+/* ---- ledger_pack.c ---- */
+
+/* The packed part of a walk, up to sequence `packed`. */
+int hd_packs_walk(struct hd_db *db, struct hd_chain_walk *walk, uint64_t packed, struct hydro_error *err);
+/* Hash of the last packed row. */
+int hd_packs_last_hash(struct hd_db *db, uint32_t work, uint8_t ret[HD_HASH_BYTES], struct hydro_error *err);
+/* Opens a pack: rows first … last, each given to fn with its hash still to be reckoned. HYDRO_E_CORRUPT. */
+typedef int (*hd_pack_fn)(void *arg, struct hd_audit_row *row, struct hydro_error *err);
+int hd_pack_open(uint32_t work, uint64_t first, uint64_t last, const void *data, size_t len, hd_pack_fn fn, void *arg, struct hydro_error *err);
 
 /* ---- ledger_anchor.c ---- */
 
@@ -150,10 +173,11 @@ void hd_slot_values_json(struct hd_buf *out, int64_t measured_ms, const double *
 
 #define HD_SLOT_COLUMNS \
 	"s.work, s.due, s.state, s.marks, s.adapter, s.epoch, s.owner, s.measured, s.queued, s.attempted, s.filed, s.lease," \
-	" s.flow, s.total, s.level, s.receipt, s.cause, s.first, s.payload, s.last"
+	" s.flow, s.total, s.level, s.receipt, s.cause, s.first, s.payload, s.last, s.row"
 /* Where its audit rows are: sequences in the work's chain. */
 struct hd_slot_trail {
 	uint64_t first, payload, last; /* payload 0: none was frozen */
+	int64_t row; /* id of `last` */
 };
 void hd_slot_read(sqlite3_stmt *stmt, struct hd_slot *ret, struct hd_slot_trail *ret_trail);
 

@@ -4,6 +4,10 @@
 /*
  * filing.db. Numbers of states and marks are those of ledger.h. A slot's times are kept as differences to its due time, its audit
  * rows as sequences in its work's chain (`payload` and `last` as differences to `first`): most fit in a byte or three.
+ *
+ * Slots, audit and days stand in order of time, works within: what a tick writes is on a few pages, not on one for each work. The
+ * rows of a chain are therefore linked backwards (`back`: how many ids before; 0 = the chain's first), from chains.row, and a slot knows the
+ * id of its last one (`row`). Old rows are packed, and then found by sequence: those up to chains.packed are in `packs`.
  */
 const struct hd_migration hd_schema_filing[] = {
 	{"CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;"
@@ -35,19 +39,21 @@ const struct hd_migration hd_schema_filing[] = {
 	{"CREATE TABLE slots (work INTEGER NOT NULL, due INTEGER NOT NULL, state INTEGER NOT NULL, marks INTEGER NOT NULL, adapter INTEGER NOT NULL,"
 	 " epoch INTEGER NOT NULL, owner INTEGER NOT NULL, measured INTEGER, queued INTEGER, attempted INTEGER, filed INTEGER, lease INTEGER NOT NULL,"
 	 " flow REAL, total REAL, level REAL, receipt TEXT NOT NULL, cause TEXT NOT NULL, first INTEGER NOT NULL, payload INTEGER,"
-	 " last INTEGER NOT NULL, PRIMARY KEY (work, due)) STRICT, WITHOUT ROWID;"
+	 " last INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (due, work)) STRICT, WITHOUT ROWID;"
+	 "CREATE INDEX slots_work ON slots (work, due);"
 	 "CREATE INDEX slots_open ON slots (work, due, state) WHERE state IN " HD_OPEN_STATES_SQL ";"
 	 "CREATE INDEX slots_receipt ON slots (substr(receipt, -6)) WHERE receipt <> '';"
-	 "CREATE TABLE audit (work INTEGER NOT NULL, sequence INTEGER NOT NULL, due INTEGER NOT NULL, at INTEGER NOT NULL, states INTEGER NOT NULL,"
-	 " actor INTEGER NOT NULL, detail TEXT NOT NULL, payload BLOB, hash BLOB NOT NULL, PRIMARY KEY (work, sequence)) STRICT, WITHOUT ROWID;"
-	 "CREATE TABLE chains (work INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, anchored INTEGER NOT NULL DEFAULT 0, hash BLOB NOT NULL) STRICT;"
+	 "CREATE TABLE audit (id INTEGER PRIMARY KEY, work INTEGER NOT NULL, sequence INTEGER NOT NULL, back INTEGER NOT NULL, due INTEGER NOT NULL,"
+	 " at INTEGER NOT NULL, states INTEGER NOT NULL, actor INTEGER NOT NULL, detail TEXT NOT NULL, payload BLOB, hash BLOB NOT NULL) STRICT;"
+	 "CREATE TABLE chains (work INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, row INTEGER NOT NULL, packed INTEGER NOT NULL DEFAULT 0,"
+	 " anchored INTEGER NOT NULL DEFAULT 0, hash BLOB NOT NULL) STRICT;"
 	 "CREATE TABLE packs (work INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, hash BLOB NOT NULL, data BLOB NOT NULL) STRICT;"
 	 "CREATE UNIQUE INDEX packs_work ON packs (work, first);"
 	 "CREATE TABLE anchors (day INTEGER PRIMARY KEY, at INTEGER NOT NULL, chains INTEGER NOT NULL, heads BLOB NOT NULL, hash BLOB NOT NULL) STRICT;"
 	 "CREATE TABLE days (work INTEGER NOT NULL, day INTEGER NOT NULL, s0 INTEGER NOT NULL, s1 INTEGER NOT NULL, s2 INTEGER NOT NULL,"
 	 " s3 INTEGER NOT NULL, s4 INTEGER NOT NULL, s5 INTEGER NOT NULL, s6 INTEGER NOT NULL, s7 INTEGER NOT NULL, s8 INTEGER NOT NULL,"
 	 " s9 INTEGER NOT NULL, s10 INTEGER NOT NULL, s11 INTEGER NOT NULL, s12 INTEGER NOT NULL, s13 INTEGER NOT NULL, on_time INTEGER NOT NULL,"
-	 " late INTEGER NOT NULL, over_lag INTEGER NOT NULL, checked INTEGER NOT NULL, PRIMARY KEY (work, day)) STRICT, WITHOUT ROWID;"
+	 " late INTEGER NOT NULL, over_lag INTEGER NOT NULL, checked INTEGER NOT NULL, PRIMARY KEY (day, work)) STRICT, WITHOUT ROWID;"
 	 "CREATE TABLE totals (state INTEGER PRIMARY KEY, count INTEGER NOT NULL) STRICT;"
 	 "CREATE TABLE alarms (number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, work INTEGER NOT NULL, centre INTEGER NOT NULL,"
 	 " level INTEGER NOT NULL, count INTEGER NOT NULL, text TEXT NOT NULL, text_en TEXT NOT NULL, since_ms INTEGER NOT NULL,"

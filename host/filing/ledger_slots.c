@@ -42,6 +42,7 @@ void hd_slot_read(sqlite3_stmt *stmt, struct hd_slot *ret, struct hd_slot_trail 
 	ret_trail->first = (uint64_t)sqlite3_column_int64(stmt, 17);
 	ret_trail->payload = sqlite3_column_type(stmt, 18) == SQLITE_NULL ? 0 : ret_trail->first + (uint64_t)sqlite3_column_int64(stmt, 18);
 	ret_trail->last = ret_trail->first + (uint64_t)sqlite3_column_int64(stmt, 19);
+	ret_trail->row = sqlite3_column_int64(stmt, 20);
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------ */
@@ -86,8 +87,8 @@ static int give(struct hd_db *db, sqlite3_stmt *stmt, struct list *list, struct 
 static int list_work(struct hd_db *db, struct list *list, uint32_t work, struct hydro_error *err)
 {
 	const struct hd_slot_filter *f = list->filter;
-	sqlite3_stmt *stmt = f->descending ? hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s WHERE s.work = ?6 AND s.due < ?7 AND" PASSES " ORDER BY s.due DESC", err)
-					   : hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s WHERE s.work = ?6 AND s.due > ?7 AND" PASSES " ORDER BY s.due", err);
+	sqlite3_stmt *stmt = f->descending ? hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s INDEXED BY slots_work WHERE s.work = ?6 AND s.due < ?7 AND" PASSES " ORDER BY s.due DESC", err)
+					   : hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s INDEXED BY slots_work WHERE s.work = ?6 AND s.due > ?7 AND" PASSES " ORDER BY s.due", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	bind_filter(stmt, f);
@@ -170,6 +171,7 @@ struct one {
 	int64_t due_ms;
 	struct hd_slot *slot;
 	struct hd_slot_trail trail;
+	bool found;
 	struct hd_buf *payload;
 	char *adapter;
 	hd_audit_fn fn;
@@ -223,6 +225,9 @@ static int read_name(struct hd_db *db, uint32_t id, char ret[64], struct hydro_e
 static int take_payload(void *arg, const struct hd_audit_row *row, struct hydro_error *err)
 {
 	struct one *one = arg;
+	if (row->sequence != one->trail.payload)
+		return HYDRO_OK;
+	one->found = true;
 	if (!hd_buf_add(one->payload, row->payload, row->payload_len))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a payload");
 	return HYDRO_OK;
@@ -237,9 +242,9 @@ static int get_payload(struct hd_db *db, void *arg, struct hydro_error *err)
 		rc = hd_error_set(err, HYDRO_E_NOTFOUND, "slot %lld of work %u has no payload", (long long)one->due_ms, one->work);
 	if (rc != HYDRO_OK)
 		return rc;
-	struct hd_chain_walk walk = {.work = one->work, .first = one->trail.payload, .last = one->trail.payload, .fn = take_payload, .arg = one};
+	struct hd_chain_walk walk = {.work = one->work, .first = one->trail.payload, .last = one->trail.last, .row = one->trail.row, .fn = take_payload, .arg = one};
 	rc = hd_chain_walk(db, &walk, err);
-	if (rc == HYDRO_OK && (walk.rows != 1 || walk.broken))
+	if (rc == HYDRO_OK && (!one->found || walk.broken))
 		rc = hd_error_set(err, HYDRO_E_CORRUPT, "the payload of slot %lld of work %u does not check", (long long)one->due_ms, one->work);
 	return rc == HYDRO_OK ? read_name(db, slot.adapter, one->adapter, err) : rc;
 }
@@ -284,6 +289,7 @@ static int list_audit(struct hd_db *db, void *arg, struct hydro_error *err)
 			return rc == HYDRO_E_NOTFOUND ? HYDRO_OK : rc;
 		walk.first = one->trail.first;
 		walk.last = one->trail.last;
+		walk.row = one->trail.row;
 	}
 	return hd_chain_walk(db, &walk, err);
 }
@@ -303,18 +309,9 @@ struct days {
 	void *arg;
 };
 
-static int list_days(struct hd_db *db, void *arg, struct hydro_error *err)
+static int give_days(struct hd_db *db, sqlite3_stmt *stmt, const struct days *days, struct hydro_error *err)
 {
-	struct days *days = arg;
-	bool row = false, all = days->work == HD_LEDGER_ALL;
-	sqlite3_stmt *stmt = all ? hd_db_prepare(db, "SELECT * FROM days WHERE day >= ?1 AND day < ?2 ORDER BY work, day", err)
-				 : hd_db_prepare(db, "SELECT * FROM days WHERE work = ?3 AND day >= ?1 AND day < ?2 ORDER BY day", err);
-	if (!stmt)
-		return HYDRO_E_IO;
-	hd_bind_int(stmt, 1, days->from);
-	hd_bind_int(stmt, 2, days->to);
-	if (!all)
-		hd_bind_int(stmt, 3, days->work);
+	bool row = false;
 	int rc;
 	while ((rc = hd_db_step(db, stmt, &row, err)) == HYDRO_OK && row) {
 		struct hd_day_count count = {.work = (uint32_t)sqlite3_column_int64(stmt, 0), .day = sqlite3_column_int64(stmt, 1)};
@@ -329,6 +326,50 @@ static int list_days(struct hd_db *db, void *arg, struct hydro_error *err)
 	}
 	(void)sqlite3_reset(stmt);
 	return rc;
+}
+
+static int read_range(struct hd_db *db, int64_t *ret_first, int64_t *ret_last, struct hydro_error *err)
+{
+	bool row = false;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT (SELECT coalesce(min(day), 0) FROM days), (SELECT coalesce(max(day), -1) FROM days)", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	int rc = hd_db_step(db, stmt, &row, err);
+	if (rc == HYDRO_OK && row) {
+		*ret_first = sqlite3_column_int64(stmt, 0);
+		*ret_last = sqlite3_column_int64(stmt, 1);
+	}
+	(void)sqlite3_reset(stmt);
+	return rc;
+}
+
+/* One work's: a look at each day, as a day's works stand together. */
+static int list_days_of(struct hd_db *db, const struct days *days, struct hydro_error *err)
+{
+	int64_t first = 0, last = -1;
+	int rc = read_range(db, &first, &last, err);
+	for (int64_t day = HD_MAX(first, days->from); day <= last && day < days->to && rc == HYDRO_OK; day++) {
+		sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT * FROM days WHERE day = ?1 AND work = ?2", err);
+		if (!stmt)
+			return HYDRO_E_IO;
+		hd_bind_int(stmt, 1, day);
+		hd_bind_int(stmt, 2, days->work);
+		rc = give_days(db, stmt, days, err);
+	}
+	return rc;
+}
+
+static int list_days(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	const struct days *days = arg;
+	if (days->work != HD_LEDGER_ALL)
+		return list_days_of(db, days, err);
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT * FROM days WHERE day >= ?1 AND day < ?2 ORDER BY work, day", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	hd_bind_int(stmt, 1, days->from);
+	hd_bind_int(stmt, 2, days->to);
+	return give_days(db, stmt, days, err);
 }
 
 int hd_ledger_days(struct hd_ledger *ledger, uint32_t work, int64_t from_day, int64_t to_day, hd_day_fn fn, void *arg, struct hydro_error *err)

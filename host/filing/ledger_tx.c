@@ -147,13 +147,14 @@ int hd_tx_name(struct hd_tx *tx, const char *text, uint32_t *ret, struct hydro_e
 static int load_head(struct hd_tx *tx, struct hd_tx_head *head, struct hydro_error *err)
 {
 	bool row = false;
-	sqlite3_stmt *stmt = hd_db_prepare(tx->db, "SELECT sequence, hash FROM chains WHERE work = ?1", err);
+	sqlite3_stmt *stmt = hd_db_prepare(tx->db, "SELECT sequence, hash, row FROM chains WHERE work = ?1", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	hd_bind_int(stmt, 1, head->work);
 	int rc = hd_db_step(tx->db, stmt, &row, err);
 	if (rc == HYDRO_OK && row) {
 		head->sequence = (uint64_t)sqlite3_column_int64(stmt, 0);
+		head->row = sqlite3_column_int64(stmt, 2);
 		if (sqlite3_column_bytes(stmt, 1) == (int)HD_HASH_BYTES && head->sequence > 0)
 			memcpy(head->hash, sqlite3_column_blob(stmt, 1), HD_HASH_BYTES);
 		else
@@ -188,13 +189,14 @@ static int write_heads(struct hd_tx *tx, struct hydro_error *err)
 		const struct hd_tx_head *head = &tx->heads[i];
 		if (head->sequence == 0)
 			continue;
-		sqlite3_stmt *stmt = hd_db_prepare(tx->db, "INSERT INTO chains (work, sequence, hash) VALUES (?1, ?2, ?3)"
-							   " ON CONFLICT DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash", err);
+		sqlite3_stmt *stmt = hd_db_prepare(tx->db, "INSERT INTO chains (work, sequence, hash, row) VALUES (?1, ?2, ?3, ?4)"
+							   " ON CONFLICT DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash, row = excluded.row", err);
 		if (!stmt)
 			return HYDRO_E_IO;
 		hd_bind_int(stmt, 1, head->work);
 		hd_bind_int(stmt, 2, (int64_t)head->sequence);
 		hd_bind_blob(stmt, 3, head->hash, HD_HASH_BYTES);
+		hd_bind_int(stmt, 4, head->row);
 		rc = hd_db_run(tx->db, stmt, err);
 	}
 	return rc;
@@ -202,39 +204,63 @@ static int write_heads(struct hd_tx *tx, struct hydro_error *err)
 
 int hd_tx_has_chain(struct hd_tx *tx, uint32_t work, bool *ret, struct hydro_error *err)
 {
-	struct hd_tx_head *head;
+	struct hd_tx_head *head = NULL;
 	int rc = head_of(tx, work, &head, err);
 	if (rc == HYDRO_OK)
 		*ret = head->sequence > 0;
 	return rc;
 }
 
-static int insert_audit(struct hd_tx *tx, const struct hd_audit_row *row, uint32_t actor, struct hydro_error *err)
+/* The id of the first row to come, once a transaction; from then on they are counted here. */
+static int next_id(struct hd_tx *tx, int64_t *ret, struct hydro_error *err)
 {
-	sqlite3_stmt *stmt = hd_db_prepare(tx->db, "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", err);
+	bool row = false;
+	int rc = HYDRO_OK;
+	if (tx->next_id == 0) {
+		sqlite3_stmt *stmt = hd_db_prepare(tx->db, "SELECT coalesce(max(id), 0) + 1 FROM audit", err);
+		if (!stmt)
+			return HYDRO_E_IO;
+		rc = hd_db_step(tx->db, stmt, &row, err);
+		if (rc == HYDRO_OK && row)
+			tx->next_id = sqlite3_column_int64(stmt, 0);
+		(void)sqlite3_reset(stmt);
+	}
+	/* Packed rows at the end may be gone: ids go on beyond what any chain has as its last. */
+	*ret = tx->next_id;
+	return rc;
+}
+
+static int insert_audit(struct hd_tx *tx, const struct hd_audit_row *row, int64_t id, int64_t back, uint32_t actor, struct hydro_error *err)
+{
+	sqlite3_stmt *stmt = hd_db_prepare(tx->db, "INSERT INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", err);
 	if (!stmt)
 		return HYDRO_E_IO;
-	hd_bind_int(stmt, 1, row->work);
-	hd_bind_int(stmt, 2, (int64_t)row->sequence);
-	hd_bind_int(stmt, 3, row->due_ms);
-	hd_bind_int(stmt, 4, row->at_ms);
-	hd_bind_int(stmt, 5, (int64_t)(row->from << 8 | row->to));
-	hd_bind_int(stmt, 6, actor);
-	hd_bind_text(stmt, 7, row->detail);
+	hd_bind_int(stmt, 1, id);
+	hd_bind_int(stmt, 2, row->work);
+	hd_bind_int(stmt, 3, (int64_t)row->sequence);
+	hd_bind_int(stmt, 4, back);
+	hd_bind_int(stmt, 5, row->due_ms);
+	hd_bind_int(stmt, 6, row->at_ms);
+	hd_bind_int(stmt, 7, (int64_t)(row->from << 8 | row->to));
+	hd_bind_int(stmt, 8, actor);
+	hd_bind_text(stmt, 9, row->detail);
 	if (row->payload)
-		hd_bind_blob(stmt, 8, row->payload, row->payload_len);
-	hd_bind_blob(stmt, 9, row->hash, HD_HASH_BYTES);
+		hd_bind_blob(stmt, 10, row->payload, row->payload_len);
+	hd_bind_blob(stmt, 11, row->hash, HD_HASH_BYTES);
 	return hd_db_run(tx->db, stmt, err);
 }
 
-int hd_tx_audit(struct hd_tx *tx, struct hd_audit_row *row, struct hydro_error *err)
+int hd_tx_audit(struct hd_tx *tx, struct hd_audit_row *row, int64_t *ret_id, struct hydro_error *err)
 {
-	struct hd_tx_head *head;
+	struct hd_tx_head *head = NULL;
 	uint32_t actor;
+	int64_t id = 0;
 	if (strlen(row->actor) > HD_ACTOR_BYTES_MAX || strlen(row->detail) > HD_DETAIL_BYTES_MAX || row->payload_len > HD_PAYLOAD_BYTES_MAX)
 		return hd_error_set(err, HYDRO_E_LIMIT, "an audit row's actor, detail or payload is too long (%u, %u, %u bytes at most)", HD_ACTOR_BYTES_MAX,
 				    HD_DETAIL_BYTES_MAX, HD_PAYLOAD_BYTES_MAX);
 	int rc = hd_tx_name(tx, row->actor, &actor, err);
+	if (rc == HYDRO_OK)
+		rc = next_id(tx, &id, err);
 	if (rc == HYDRO_OK)
 		rc = head_of(tx, row->work, &head, err);
 	if (rc != HYDRO_OK)
@@ -242,10 +268,13 @@ int hd_tx_audit(struct hd_tx *tx, struct hd_audit_row *row, struct hydro_error *
 	row->sequence = head->sequence + 1;
 	memcpy(row->previous, head->hash, HD_HASH_BYTES);
 	hd_chain_hash(row, row->hash);
-	rc = insert_audit(tx, row, actor, err);
+	rc = insert_audit(tx, row, id, head->row ? id - head->row : 0, actor, err);
 	if (rc == HYDRO_OK) {
+		tx->next_id = id + 1;
 		head->sequence = row->sequence;
+		head->row = id;
 		memcpy(head->hash, row->hash, HD_HASH_BYTES);
+		*ret_id = id;
 	}
 	return rc;
 }
@@ -253,10 +282,11 @@ int hd_tx_audit(struct hd_tx *tx, struct hd_audit_row *row, struct hydro_error *
 int hd_tx_note(struct hd_tx *tx, uint32_t work, const char *by, struct hd_buf *detail, struct hydro_error *err)
 {
 	const char *text = hd_buf_text(detail);
+	int64_t id;
 	if (!text || detail->failed)
 		return no_memory(err);
 	struct hd_audit_row row = {.work = work, .at_ms = hd_clock_wall_ms(), .actor = by ? by : "", .detail = text};
-	return hd_tx_audit(tx, &row, err);
+	return hd_tx_audit(tx, &row, &id, err);
 }
 
 /* ---- counts ----------------------------------------------------------------------------------------------------------- */

@@ -160,7 +160,7 @@ static int check_slots(struct verification *v, struct hd_db *db, struct hydro_er
 	struct hd_slot_trail trail;
 	bool row = false;
 	int rc;
-	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s WHERE s.work = ?1", err);
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s INDEXED BY slots_work WHERE s.work = ?1", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	hd_bind_int(stmt, 1, v->work);
@@ -267,15 +267,14 @@ static int read_anchors(struct hd_db *db, void *arg, struct hydro_error *err)
 	return rc;
 }
 
-/* Every work that has a row anywhere: what is put in for a work without a head shows too. */
+/* Every work that has a chain, packs or slots: what is put in for a work without a chain shows too. */
 static int read_works(struct hd_db *db, void *arg, struct hydro_error *err)
 {
 	struct verification *v = arg;
 	int64_t work = -1;
 	bool row = false;
 	int rc = HYDRO_OK;
-	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT min(work) FROM (SELECT min(work) AS work FROM chains WHERE work > ?1 UNION ALL SELECT min(work) FROM audit WHERE work > ?1"
-					       " UNION ALL SELECT min(work) FROM packs WHERE work > ?1 UNION ALL SELECT min(work) FROM slots WHERE work > ?1)", err);
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT min(work) FROM (SELECT min(work) AS work FROM chains WHERE work > ?1 UNION ALL SELECT min(work) FROM packs WHERE work > ?1 UNION ALL SELECT min(work) FROM slots WHERE work > ?1)", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	for (;;) {
@@ -293,6 +292,22 @@ static int read_works(struct hd_db *db, void *arg, struct hydro_error *err)
 	}
 }
 
+/* Rows that no chain leads to. */
+static int count_rows(struct hd_db *db, void *arg, struct hydro_error *err)
+{
+	struct verification *v = arg;
+	bool row = false;
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT (SELECT count(*) FROM audit a LEFT JOIN chains c ON c.work = a.work WHERE c.work IS NULL OR a.sequence > c.packed),"
+					       " (SELECT coalesce(sum(sequence - packed), 0) FROM chains)", err);
+	if (!stmt)
+		return HYDRO_E_IO;
+	int rc = hd_db_step(db, stmt, &row, err);
+	if (rc == HYDRO_OK && row && sqlite3_column_int64(stmt, 0) != sqlite3_column_int64(stmt, 1))
+		fault(v, 0, 0, "there are %lld audit rows, the chains have %lld", (long long)sqlite3_column_int64(stmt, 0), (long long)sqlite3_column_int64(stmt, 1));
+	(void)sqlite3_reset(stmt);
+	return rc;
+}
+
 static int verify_all(struct verification *v, struct hydro_error *err)
 {
 	int rc = hd_ledger_read(v->ledger, read_works, v, err);
@@ -304,6 +319,8 @@ static int verify_all(struct verification *v, struct hydro_error *err)
 			*at = 1;
 		rc = at ? hd_ledger_read(v->ledger, verify_work, v, err) : no_memory(err);
 	}
+	if (rc == HYDRO_OK)
+		rc = hd_ledger_read(v->ledger, count_rows, v, err);
 	for (uint32_t i = 0; i < v->anchor_count && rc == HYDRO_OK; i++)
 		if (hd_index_get(&there, v->anchors[i].work) == 0)
 			fault(v, v->anchors[i].work, 0, "the chain is gone: it was anchored at row %" PRIu64, v->anchors[i].sequence);
