@@ -54,7 +54,7 @@ const struct ctl_command ctl_commands[] = {
 	 ctl_pipelines_put},
 	{"pipelines dry-run", "NAME POINT [FILE]", "a point's past through the script in FILE (the live one): what would differ; changes nothing",
 	 "--from TIME\tRFC 3339 (24 h ago)\n--to TIME\tRFC 3339, exclusive (now)\n"
-	 "--reading METRIC=N,...\tnot the past: one reading, with each step's effect\n--at TIME\tof that reading (now)",
+	 "--points N\tnot one POINT: the first N of the pipeline\n--reading METRIC=N,...\tnot the past: one reading, with each step's effect\n--at TIME\tof that reading (now)",
 	 ctl_pipelines_dry_run},
 	{"pipelines reprocess", "NAME [POINT]", "run the past of a point, or of all, again through the live script; what differs becomes a revision",
 	 "--from TIME\tRFC 3339\n--to TIME\tRFC 3339, exclusive\n--no-wait\tof all points: begin it and leave; else Ctrl-C ends it\n"

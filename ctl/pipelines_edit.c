@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing pipelines: a new one, making it live, trying it on the past, running the past again. */
+/* Writing pipelines: a new one, showing one, making one live. */
 #include "ctl.h"
 
 #include <errno.h>
@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHANGES_SHOWN 20
+void ctl_add_text(struct hd_buf *body, const char *key, const char *text, size_t len)
+{
+	hd_buf_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", key);
+	hd_buf_add_json(body, text, len);
+}
 
 int ctl_pipelines_show(struct ctl *ctl)
 {
@@ -54,139 +58,6 @@ int ctl_pipelines_put(struct ctl *ctl)
 	free(copy);
 	hd_buf_done(&source);
 	hd_buf_done(&path);
-	return code;
-}
-
-/* ---- the past ---- */
-
-void ctl_add_text(struct hd_buf *body, const char *key, const char *text, size_t len)
-{
-	hd_buf_printf(body, "%s\"%s\":", body->len > 1 ? "," : "", key);
-	hd_buf_add_json(body, text, len);
-}
-
-/* {"point":…,"from":…,"to":… with room for more. */
-static int window_body(struct ctl *ctl, const char *point, const char *from, const char *to, struct hd_buf *ret)
-{
-	struct hd_buf id = {0};
-	int code = ctl_point_id(ctl, point, &id);
-	hd_buf_add_char(ret, '{');
-	if (code == CTL_EXIT_OK)
-		ctl_add_text(ret, "point", hd_buf_text(&id), id.len);
-	if (from)
-		ctl_add_text(ret, "from", from, strlen(from));
-	if (to)
-		ctl_add_text(ret, "to", to, strlen(to));
-	hd_buf_done(&id);
-	return code;
-}
-
-static const char *number_at(const cJSON *node, const char *key, char ret[CTL_NUMBER_TEXT])
-{
-	const cJSON *value = cJSON_GetObjectItemCaseSensitive(node, key);
-	return cJSON_IsNumber(value) ? ctl_number(value->valuedouble, ret) : "none";
-}
-
-static void print_flags(const cJSON *change, const char *key, const char *sign)
-{
-	const cJSON *flag;
-	cJSON_ArrayForEach(flag, cJSON_GetObjectItemCaseSensitive(change, key))
-		(void)printf("  %s%s %s", sign, ctl_text(flag, "metric"), ctl_text(flag, "flag"));
-}
-
-static void print_changes(const cJSON *answer)
-{
-	const cJSON *change, *value, *list = cJSON_GetObjectItemCaseSensitive(answer, "changes");
-	char was[CTL_NUMBER_TEXT], would[CTL_NUMBER_TEXT];
-	int shown = 0;
-	cJSON_ArrayForEach(change, list) {
-		if (shown++ == CHANGES_SHOWN)
-			break;
-		(void)printf("  %s", ctl_text(change, "ts"));
-		cJSON_ArrayForEach(value, cJSON_GetObjectItemCaseSensitive(change, "values"))
-			(void)printf("  %s %s -> %s", value->string, number_at(value, "was", was), number_at(value, "would", would));
-		print_flags(change, "flags_added", "+");
-		print_flags(change, "flags_removed", "-");
-		(void)putchar('\n');
-	}
-	double left = cJSON_GetArraySize(list) - CHANGES_SHOWN + ctl_value(answer, "more");
-	if (left > 0)
-		(void)printf("  … and %.0f more; --json tells up to 500\n", left);
-}
-
-static void print_dry_run(const cJSON *answer)
-{
-	const cJSON *metric, *summary = cJSON_GetObjectItemCaseSensitive(answer, "summary");
-	char was[CTL_NUMBER_TEXT], would[CTL_NUMBER_TEXT];
-	print_changes(answer);
-	(void)printf("%s: %.0f readings, %.0f would differ; flags %.0f more, %.0f fewer\n", ctl_text(answer, "candidate"), ctl_value(summary, "readings"),
-		     ctl_value(summary, "changed"), ctl_value(summary, "flags_added"), ctl_value(summary, "flags_removed"));
-	cJSON_ArrayForEach(metric, cJSON_GetObjectItemCaseSensitive(summary, "metrics")) {
-		const cJSON *largest = cJSON_GetObjectItemCaseSensitive(metric, "largest");
-		(void)printf("  %s: %.0f differ, most %s -> %s at %s\n", metric->string, ctl_value(metric, "changed"), number_at(largest, "was", was),
-			     number_at(largest, "would", would), ctl_text(largest, "ts"));
-	}
-	if (ctl_value(summary, "faults") > 0)
-		(void)printf("  a Lua step failed %.0f times; first: %s\n", ctl_value(summary, "faults"), ctl_text(summary, "first_fault"));
-}
-
-static void print_trial(const cJSON *answer)
-{
-	const cJSON *reading, *readings = cJSON_GetObjectItemCaseSensitive(answer, "readings");
-	if (!readings)
-		print_dry_run(answer);
-	cJSON_ArrayForEach(reading, readings)
-		ctl_print_steps(reading);
-}
-
-/* "pulses=1000,level=12.5" as the "values" of a body. */
-static bool add_values(struct hd_buf *body, const char *reading)
-{
-	hd_buf_add_text(body, ",\"values\":{");
-	for (const char *at = reading; *at;) {
-		size_t name = strcspn(at, "=,"), whole = strcspn(at, ",");
-		char *end = NULL;
-		double value = at[name] == '=' ? strtod(at + name + 1, &end) : 0;
-		if (name == 0 || end != at + whole)
-			return false;
-		hd_buf_add_text(body, at == reading ? "" : ",");
-		hd_buf_add_json(body, at, name);
-		hd_buf_add_char(body, ':');
-		hd_buf_add_number(body, value);
-		at += whole + (at[whole] == ',');
-	}
-	return hd_buf_add_char(body, '}');
-}
-
-int ctl_pipelines_dry_run(struct ctl *ctl)
-{
-	const char *from = ctl_option(ctl, "--from"), *to = ctl_option(ctl, "--to"), *reading = ctl_option(ctl, "--reading"), *ts = ctl_option(ctl, "--at");
-	const char *name = ctl_positional(ctl), *point = ctl_positional(ctl), *file = ctl_positional(ctl);
-	struct hd_buf path = {0}, body = {0}, source = {0};
-	cJSON *answer = NULL;
-	if (!name || !point)
-		return ctl_usage("which pipeline, and which point's past?");
-	if (!ctl_no_more(ctl))
-		return CTL_EXIT_USAGE;
-	ctl_pipeline_path(name, "/dry-run", &path);
-	int code = file && !ctl_read_file(file, &source) ? CTL_EXIT_FAILED : window_body(ctl, point, from, to, &body);
-	if (code == CTL_EXIT_OK && reading && !add_values(&body, reading))
-		code = ctl_usage("--reading is metric=number,…");
-	if (ts)
-		ctl_add_text(&body, "ts", ts, strlen(ts));
-	if (file)
-		ctl_add_text(&body, "source", source.data ? source.data : "", source.len);
-	hd_buf_add_char(&body, '}');
-	if (code == CTL_EXIT_OK)
-		code = ctl_request(ctl, "POST", hd_buf_text(&path), "application/json", body.data, body.len, &answer);
-	if (code == CTL_EXIT_OK && ctl->json)
-		ctl_print_json(answer);
-	else if (code == CTL_EXIT_OK)
-		print_trial(answer);
-	cJSON_Delete(answer);
-	hd_buf_done(&path);
-	hd_buf_done(&body);
-	hd_buf_done(&source);
 	return code;
 }
 

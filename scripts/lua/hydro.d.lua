@@ -155,7 +155,7 @@ function smooth(o) end
 ---@param o { [1]: string?, analytics: string?, on: string, range: number[]?, score: string?, id: string? }
 ---@return hydro.Step
 function detect(o) end
----@param o string[] names of sinks
+---@param o string[]|{ sinks: string[] } names of sinks
 ---@return hydro.Step
 function to(o) end
 ---Lets the measurement be filed with the regulator; without it nothing is. `level` is `water_table` (m) or `stage` (cm).

@@ -301,6 +301,8 @@ def test_a_new_pipeline_is_written_checked_and_put_on_the_command_line():
     span = {"from": rfc3339(0), "to": rfc3339(READINGS * ROUNDS)}
     text = ctl("pipelines", "dry-run", "bench", "P7", "low.lua", "--from", span["from"], "--to", span["to"], cwd=folder)
     assert "599 would differ" in text and "+flow out_of_range" in text, text
+    text = ctl("pipelines", "dry-run", "bench", "low.lua", "--points", 4, "--from", span["from"], "--to", span["to"], cwd=folder)
+    assert text.count(" readings, ") == 5 and f"4 points: {4 * READINGS * ROUNDS} readings" in text, text
     text = ctl("pipelines", "reprocess", "bench", "P8", "--from", span["from"], "--to", span["to"])
     assert "600 readings run again" in text, text
     ctl("pipelines", "new", "grove", "--like", "well", cwd=folder)

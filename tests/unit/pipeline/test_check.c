@@ -3,6 +3,7 @@
 #include "stand.h"
 
 #include "base/fs.h"
+#include "lua/lua.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -182,4 +183,44 @@ Test(check, the_list_says_whether_the_folder_has_what_runs)
 	cr_assert_eq(hd_scripts_list(st.scripts, &st.json, &st.err), HYDRO_OK);
 	cr_assert_not_null(strstr(answer(&st), "\"folder\":\"same\""), "%s", answer(&st));
 	stand_close(&st);
+}
+
+/* The line that says what a step takes, before "function name(o) end"; NULL when the step is not there. */
+static const char *annotation(const char *text, const char *step, size_t *ret_len)
+{
+	char head[64];
+	(void)snprintf(head, sizeof head, "\nfunction %s(", step);
+	const char *at = strstr(text, head);
+	if (!at)
+		return NULL;
+	const char *begin = at;
+	while (begin > text && (begin[0] != '\n' || strncmp(begin + 1, "---@param", 9) != 0))
+		begin--;
+	*ret_len = strcspn(begin + 1, "\n");
+	return begin + 1;
+}
+
+Test(check, editors_are_told_of_every_step_and_option)
+{
+	struct hydro_error err = {0};
+	struct hd_buf text = {0};
+	uint32_t count;
+	const struct hd_lua_step_doc *steps = hd_steps_lua_docs(&count);
+	cr_assert_eq(hd_fs_read(HD_SOURCE_DIR "/scripts/lua/hydro.d.lua", 1u << 20, &text, &err), HYDRO_OK, "%s", err.text);
+	cr_assert_gt(count, 15);
+	for (uint32_t i = 0; i < count; i++) {
+		char options[1024], line[2048];
+		size_t len = 0;
+		const char *at = annotation(hd_buf_text(&text), steps[i].name, &len);
+		cr_assert_not_null(at, "hydro.d.lua lacks the step %s", steps[i].name);
+		(void)snprintf(line, sizeof line, "%.*s", (int)len, at);
+		(void)snprintf(options, sizeof options, "%s", steps[i].options);
+		for (char *save = NULL, *word = strtok_r(options, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+			char optional[72], required[72];
+			(void)snprintf(optional, sizeof optional, " %s: ", word);
+			(void)snprintf(required, sizeof required, " %s?: ", word);
+			cr_assert(strstr(line, optional) || strstr(line, required), "hydro.d.lua lacks the option %s of %s: %s", word, steps[i].name, line);
+		}
+	}
+	hd_buf_done(&text);
 }
