@@ -46,6 +46,7 @@ static void fill_row(struct hd_compliance_row *row, const struct hd_work *work, 
 	row->mode = work->mode;
 	(void)snprintf(row->name, sizeof row->name, "%s", work->name);
 	(void)snprintf(row->client, sizeof row->client, "%s", work->client);
+	(void)snprintf(row->kind, sizeof row->kind, "%s", work->kind);
 	(void)snprintf(row->standard, sizeof row->standard, "%s", work->standard);
 	(void)snprintf(row->region, sizeof row->region, "%s", work->region);
 }
@@ -117,7 +118,8 @@ static int add_work(void *arg, const struct hd_work *work, struct hydro_error *e
 	int64_t now = t->query->now_ms, from = HD_MAX(t->ret->from_ms, work->starts_ms), end = work->ends_ms ? work->ends_ms : INT64_MAX;
 	int64_t to = HD_MIN(HD_MIN(t->ret->to_ms, now + 1), end);
 	row->due += to > from ? hd_calendar_count(&calendar, from, to) : 0;
-	to = HD_MIN(to, now + 1 - t->deadline_ms);
+	/* What is not sent, or sent by hand, has no hour to be on time by. */
+	to = work->mode == HD_MODE_LIVE && !work->by_sheet ? HD_MIN(to, now + 1 - t->deadline_ms) : from;
 	row->settled += to > from ? hd_calendar_count(&calendar, from, to) : 0;
 	int64_t next = hd_calendar_next(&calendar, HD_MAX(now + 1, work->starts_ms));
 	if (next < end) {
@@ -339,6 +341,7 @@ static void print_row(struct hd_buf *ret, const struct hd_compliance_row *row)
 	if (row->work) {
 		hd_json_text(ret, "name", row->name);
 		hd_json_text(ret, "client", row->client);
+		hd_json_text(ret, "kind", row->kind);
 		hd_json_text(ret, "standard", row->standard);
 		hd_json_text(ret, "region", row->region);
 		hd_json_text(ret, "mode", hd_work_mode_name(row->mode));

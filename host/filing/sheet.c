@@ -85,14 +85,12 @@ static void put_cell(struct book *book, struct kind_sheet *kind, lxw_col_t col, 
 		(void)worksheet_write_string(kind->sheet, kind->row, col, text, NULL);
 }
 
+/* The payload's fields are its members, or those of the one object in it. */
 static int put_payload(struct book *book, const char *payload, struct hydro_error *err)
 {
 	cJSON *json = cJSON_Parse(payload);
-	const cJSON *body = json ? json->child : NULL;
-	while (body && !cJSON_IsObject(body))
-		body = body->next;
-	const cJSON *fields = body ? body : json;
-	struct kind_sheet *kind = fields ? kind_of(book, body ? body->string : "datos") : NULL;
+	const cJSON *fields = cJSON_IsObject(json) && json->child && !json->child->next && cJSON_IsObject(json->child) ? json->child : json;
+	struct kind_sheet *kind = cJSON_IsObject(fields) ? kind_of(book, book->work->kind) : NULL;
 	if (!kind) {
 		cJSON_Delete(json);
 		return hd_error_set(err, HYDRO_E_CORRUPT, "the payload of a slot of %s is no JSON object, or there are too many kinds", book->work->key);
