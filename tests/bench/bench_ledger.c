@@ -206,6 +206,29 @@ int main(int argc, char **argv)
 	figure("audit rows verified per second of CPU", "1/s", (double)verdict.rows / ((double)(hd_clock_thread_cpu_ns() - start) / 1e9), NAN, NULL, NAN, false, verdict.rows);
 	if (!verdict.good)
 		(void)fprintf(stderr, "bench_ledger: does not verify: %s\n", verdict.text);
+	uint64_t packed = 0;
+	struct hd_pack_plan plan = {.before_ms = INT64_MAX, .rows_min = 512, .chains_max = 8};
+	struct hd_pack_done done = {.more = true};
+	int64_t longest = 0;
+	for (start = hd_clock_thread_cpu_ns(); done.more; packed += done.rows) {
+		int64_t begin = hd_clock_thread_cpu_ns();
+		check(hd_ledger_pack(ledger, &plan, &done, &err), "pack");
+		if (hd_clock_thread_cpu_ns() - begin > longest)
+			longest = hd_clock_thread_cpu_ns() - begin;
+	}
+	cpu = hd_clock_thread_cpu_ns() - start;
+	check(hd_ledger_read(ledger, measure, &full, &err), "measure");
+	double left = (double)(slots * ROWS_PER_SLOT + works - packed) / rows; /* what was too little to be packed stays as it was */
+	double packed_bytes = ((full.bytes - empty.bytes) / (double)slots - left * bytes) / (1 - left);
+	figure("audit rows packed per second of CPU", "1/s", (double)packed / ((double)cpu / 1e9), NAN, NULL, NAN, false, packed);
+	figure("longest step of packing", "ms", (double)longest / 1e6, NAN, NULL, NAN, true, packed);
+	figure("bytes per filed slot at rest, packed", "B", packed_bytes, NAN, NULL, 700, true, slots);
+	figure("a year of 10,000 hourly works (87.6 million slots)", "GB", packed_bytes * YEAR_SLOTS / 1e9, NAN, NULL, NAN, true, slots);
+	start = hd_clock_thread_cpu_ns();
+	check(hd_ledger_verify(ledger, HD_LEDGER_ALL, &verdict, &err), "verify");
+	figure("packed audit rows verified per second of CPU", "1/s", (double)verdict.rows / ((double)(hd_clock_thread_cpu_ns() - start) / 1e9), NAN, NULL, NAN, false, verdict.rows);
+	if (!verdict.good)
+		(void)fprintf(stderr, "bench_ledger: does not verify: %s\n", verdict.text);
 	hd_ledger_close(&ledger);
 	(void)snprintf(command, sizeof command, "rm -rf '%s'", dir);
 	return argc > 3 || system(command) == 0 ? (verdict.good ? 0 : 1) : 1;
