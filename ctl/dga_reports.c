@@ -177,13 +177,31 @@ int ctl_dga_cutover_import(struct ctl *ctl)
 	return code;
 }
 
+/* The other system's receipts are asked for; what they show is there later. `options` is given up. */
+static int ask_by_get(struct ctl *ctl, struct hd_buf *options)
+{
+	const char *work = ctl_positional(ctl);
+	struct hd_buf path = {0};
+	hd_buf_add_text(&path, DGA "cutover/");
+	ctl_escape(&path, work ? work : "");
+	hd_buf_add_text(&path, "/compare");
+	hd_buf_add(&path, options->data ? options->data : "", options->len);
+	int code = !work ? ctl_usage("which work? Give its code") : ctl_no_more(ctl) ? ctl_show(ctl, "POST", hd_buf_text(&path), NULL, NULL) : CTL_EXIT_USAGE;
+	hd_buf_done(options);
+	hd_buf_done(&path);
+	return code;
+}
+
 int ctl_dga_cutover_compare(struct ctl *ctl)
 {
 	static const char *const columns[] = {"due=due", "outcome=outcome", "our flow=ours.flow", "theirs=theirs.flow", "our total=ours.total", "theirs=theirs.total",
 					      "our level=ours.level", "theirs=theirs.level", "their receipt=receipt", "by GET=text"};
 	struct hd_buf options = {0}, path = {0};
 	cJSON *answer = NULL;
+	bool ask = ctl_flag(ctl, "--ask");
 	ctl_dga_window(ctl, &options);
+	if (ask)
+		return ask_by_get(ctl, &options);
 	ctl_query(&options, "differences", ctl_flag(ctl, "--all") ? "false" : NULL);
 	ctl_query(&options, "limit", ctl_option(ctl, "--limit"));
 	const char *work = ctl_positional(ctl);

@@ -107,7 +107,7 @@ const struct ctl_command ctl_commands[] = {
 	 "--at TIME\tour first slot (the work's start)\n--zone NAME\tclock of the other system (America/Santiago)", ctl_dga_cutover_plan},
 	{"dga cutover import", "FILE", "receipts of another system from CSV",
 	 "--source TEXT\tthe other system\n--skip-bad\timport the good lines although others are bad\n--dry\tcheck alone", ctl_dga_cutover_import},
-	{"dga cutover compare", "WORK", "what the other system filed beside what we would have filed", DGA_WINDOW "\n--all\twhat is the same too\n--limit N\tat most N (1000)",
+	{"dga cutover compare", "WORK", "what the other system filed beside what we would have filed", DGA_WINDOW "\n--all\twhat is the same too\n--ask\task the regulator by GET for receipts that were not asked for\n--limit N\tat most N (1000)",
 	 ctl_dga_cutover_compare},
 	{"dga kill-switch", "[on|off]", "the global switch of filing, or set it", "--reason TEXT\tkept in the audit", ctl_dga_kill_switch},
 	{"dga hold leave", "", "go on filing after a restore", "--reason TEXT\tkept in the audit", ctl_dga_hold_leave},

@@ -93,5 +93,6 @@ HD_HANDLER(dga_sheet);
 HD_HANDLER(dga_cutover_plan);
 HD_HANDLER(dga_cutover_import);
 HD_HANDLER(dga_cutover_compare);
+HD_HANDLER(dga_cutover_ask);
 
 #endif

@@ -135,3 +135,20 @@ HD_HANDLER(dga_cutover_compare)
 	hd_buf_done(&rows.items);
 	return rc;
 }
+
+HD_HANDLER(dga_cutover_ask)
+{
+	struct hd_api *api = HD_API(arg);
+	struct hd_dga_work work;
+	int64_t from, to;
+	uint32_t queued = 0;
+	HD_NEED(api, filing);
+	int rc = hd_dga_find_work(api, hd_http_param(req, "work")->text, &work, err);
+	if (rc == HYDRO_OK)
+		rc = hd_dga_window(api, req, 31, &from, &to, err);
+	if (rc == HYDRO_OK)
+		rc = hd_filing_compare(api->deps.filing, work.number, from, to, &queued, err);
+	if (rc == HYDRO_OK)
+		hd_buf_printf(&resp->body, "{\"queued\":%u}", queued);
+	return rc;
+}

@@ -247,6 +247,9 @@ static const struct hd_schema_field comparison_fields[] = {
 };
 SCHEMA(hd_schema_dga_comparison, "DgaComparison", "Another system's filings beside ours.", comparison_fields);
 
+static const struct hd_schema_field queued_fields[] = {{"queued", I, REQ, 0, 0, NULL, "receipts that will be asked for"}};
+SCHEMA(hd_schema_dga_queued, "DgaQueued", "Receipts of another system that will be asked for.", queued_fields);
+
 static const struct hd_schema_field import_fields[] = {
 	{"applied", B, REQ, 0, 0, NULL, "false: nothing was stored"},
 	{"dry", B, REQ, 0, 0, NULL, "it was checked alone"},

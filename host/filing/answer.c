@@ -266,7 +266,9 @@ void filing_answers(struct hd_filing *f, int64_t now_ms)
 		struct filing_call *call = oldest;
 		oldest = call->next;
 		struct filing_work *w = filing_work(f, call->work);
-		if (call->is_check)
+		if (call->is_foreign)
+			filing_foreign_answer(f, call, now_ms);
+		else if (call->is_check)
 			filing_check_answer(f, call, now_ms);
 		else
 			post_answer(f, call, w, now_ms);

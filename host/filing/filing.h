@@ -76,6 +76,13 @@ int hd_filing_release(struct hd_filing *filing, uint32_t work, const char *by, c
 /* Filed by sheet or form, with its receipt. HYDRO_E_CONFLICT for a slot that is filed or may be on its way. */
 int hd_filing_by_hand(struct hd_filing *filing, uint32_t work, int64_t due_ms, const char *receipt, const char *by, const char *why, struct hydro_error *err);
 
+/*
+ * Asks the regulator for the other system's receipts (hd_ledger_foreign_put) of a work in from <= due < to that were not asked for yet,
+ * each by GET in the centre's rate behind everything else, and compares with our slot's payload; what it shows is in
+ * hd_ledger_foreign_list. *ret_queued: how many. HYDRO_E_CONFLICT while the centre may not call. [any]
+ */
+int hd_filing_compare(struct hd_filing *filing, uint32_t work, int64_t from_ms, int64_t to_ms, uint32_t *ret_queued, struct hydro_error *err);
+
 /* ---- what it looks like --------------------------------------------------------------------------------------------------------- */
 
 struct hd_filing_status {

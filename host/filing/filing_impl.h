@@ -28,6 +28,7 @@
 #define FILING_IN_FLIGHT_MAX 512u
 
 struct filing_call;
+struct filing_foreign;
 struct filing_centre;
 struct filing_pending;
 struct filing_work;
@@ -96,6 +97,8 @@ struct filing_centre {
 	bool told_backlog;
 	struct hd_pace_heap checks;
 	bool last_was_check, seen;
+	struct filing_foreign *foreign, *foreign_last; /* receipts of another system to be asked for when nothing else is to be done */
+	uint32_t foreign_count;
 	uint32_t resets;              /* works in a row whose connection was reset */
 	uint32_t reset_work;
 	uint32_t works, live;
@@ -132,7 +135,7 @@ struct filing_call {
 	struct hd_filing *filing;
 	uint32_t work;
 	uint32_t epoch;
-	bool is_check, answered, kept;
+	bool is_check, is_foreign, answered, kept;
 	_Atomic bool begun;         /* the first byte may have been written */
 	int64_t due_ms, lease_until_ns, started_ms;
 	const struct hd_adapter *adapter;
@@ -188,7 +191,7 @@ struct hd_filing {
 	int64_t retry_ms;               /* the ledger did not take a write: nothing before then */
 	uint32_t in_flight;
 	uint64_t ledger_failures, failures_before; /* before closing */
-	int64_t proof_day;
+	int64_t proof_day, certificates_hour;
 	uint32_t not_ready_told;
 	int64_t totals_ns;
 
@@ -299,6 +302,12 @@ void filing_answers(struct hd_filing *f, int64_t now_ms);
 void filing_hold_work(struct hd_filing *f, struct filing_work *w, const char *why, int64_t now_ms);
 void filing_block(struct hd_filing *f, struct filing_centre *c, const char *why, int64_t now_ms);
 void filing_result(struct hd_filing *f, struct filing_centre *c, struct filing_work *w, const struct filing_call *call, int64_t now_ms);
+
+/* ---- foreign_check.c ---- */
+void filing_foreign_clear(struct filing_centre *c);
+/* Asks for the first; false when none could be. */
+bool filing_foreign_send(struct hd_filing *f, struct filing_centre *c, int64_t now_ms);
+void filing_foreign_answer(struct hd_filing *f, struct filing_call *call, int64_t now_ms);
 
 /* ---- reconcile.c, alarms.c ---- */
 void filing_minute(struct hd_filing *f, int64_t now_ms);

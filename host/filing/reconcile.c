@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is looked at each minute and each day: the clock, claims of others, anchors, the daily proof; and the hold after a restore. */
+#include "filing/certificates.h"
 #include "filing/filing_impl.h"
 
 #include "observe/log.h"
@@ -153,5 +154,8 @@ void filing_minute(struct hd_filing *f, int64_t now_ms)
 		else
 			filing_event(f, HD_LOG_ERROR, "proof_not_made", 0, "%s", err.text);
 	}
+	int64_t hour = now_ms / (60 * FILING_MINUTE_MS);
+	if (hour != f->certificates_hour && hd_certificates_watch(f->config.ledger, now_ms, &err) == HYDRO_OK)
+		f->certificates_hour = hour;
 	filing_alarms_tell(f, now_ms);
 }

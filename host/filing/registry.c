@@ -436,6 +436,7 @@ void filing_registry_done(struct hd_filing *f)
 		if (!c)
 			continue;
 		hd_pace_heap_done(&c->ready);
+		filing_foreign_clear(c);
 		hd_pace_heap_done(&c->checks);
 		free(c->name);
 		free(c->identifier);

@@ -261,8 +261,12 @@ static bool call_one(struct hd_filing *f, struct filing_centre *c, int64_t now_m
 		.probing = probing,
 	};
 	uint32_t what = hd_pace_choose(&call);
-	if (what == HD_PACE_NOTHING)
-		return false;
+	if (what == HD_PACE_NOTHING) {
+		if (probing || !filing_foreign_send(f, c, now_ms))
+			return false;
+		hd_pace_gate_take(&c->gate, now_ms);
+		return true;
+	}
 	bool sent = what == HD_PACE_CHECK ? filing_check_send(f, c, now_ms) : post(f, c, slot, class, now_ms);
 	if (!sent)
 		return true; /* the next one */
@@ -362,6 +366,8 @@ static int64_t next_of(struct hd_filing *f, const struct filing_centre *c, int64
 	}
 	if (c->checks.count)
 		at = HD_MIN(at, filing_check_first(c)->not_before_ms);
+	if (c->foreign)
+		at = HD_MIN(at, now_ms);
 	if (at == FILING_NEVER)
 		return at;
 	at = HD_MAX(at, c->gate.next_ms);

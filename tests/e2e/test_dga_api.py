@@ -293,6 +293,23 @@ def test_the_cut_over_tells_the_slot_that_collides_and_compares_with_the_old_sys
     assert "differs" in lab().ctl("cutover", "compare", "OB-0901-6", "--month", "2026-01")
 
 
+def test_what_the_old_system_filed_is_asked_for_by_get():
+    slot = lab().get("slots/?work=OB-0901-6&state=shadow&order=desc&limit=1")["items"][0]
+    payload = lab().get(f"slots/OB-0901-6/{slot['due']}")["payload"]
+    body = {"autenticacion": {"password": "otra", "rutEmpresa": "76498451-K", "rutUsuario": "12531909-2"}, "medicionSubterranea": payload | {"totalizador": "7"}}
+    status, data, _ = lab().sim.http.raw("POST", "/dga/api/v1/mediciones/subterraneas", json.dumps(body).encode(), "application/json",
+                                         {"codigoObra": "OB-0901-6", "timeStampOrigen": "2026-01-02T02:00:00-0000"})
+    assert status == 200, data
+    receipt = json.loads(data)["data"]["numeroComprobante"]
+    line = f"code,due,receipt\nOB-0901-6,{slot['due']},{receipt}\n"
+    lab().call("POST", "cutover/receipts?source=antiguo", line.encode(), content_type="text/csv")
+    window = f"from={slot['due']}"
+    assert lab().get(f"cutover/OB-0901-6/compare?{window}")["items"][0]["outcome"] == "open"
+    assert json.loads(lab().ctl("--json", "cutover", "compare", "OB-0901-6", "--ask", "--from", slot["due"]))["queued"] == 1
+    row = wait_until(lambda: next((r for r in lab().get(f"cutover/OB-0901-6/compare?{window}")["items"] if r["outcome"] != "open"), None), 20, "the answer to the GET")
+    assert row["outcome"] == "differs" and "totalizador" in row["text"], row
+
+
 def test_roles_and_unknown_things_are_refused():
     key = lab().daemon.http.call("POST", "/api/v1/api-keys/", {"name": "lector", "role": "analyst"})["key"]
     reader = hydrolab.Http(lab().daemon.port, key)
