@@ -26,6 +26,7 @@ struct daemon_filing {
 	struct hd_filing *filing;
 	struct metric_arg *metric_args; /* of all metrics; NULL before */
 	bool listening;
+	char not_started[HYDRO_ERROR_TEXT_BYTES]; /* why there is no engine; "" = there is one */
 };
 
 static bool has_role(const struct hd_config *config, const char *role)
@@ -277,6 +278,13 @@ int daemon_open_filing(struct hd_daemon *d, struct hydro_error *err)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for filing");
 	f->daemon = d;
 	int rc = open_adapters(d, f, err);
+	if (rc == HYDRO_E_CONFLICT) {
+		/* An adapter that crashed again and again harms filing alone; the others of its family must not take its slots. */
+		(void)snprintf(f->not_started, sizeof f->not_started, "%s", err->text);
+		hd_log_error(HD_LOG_ERROR, "filing", "filing_not_started", err);
+		hd_error_clear(err);
+		return HYDRO_OK;
+	}
 	if (rc == HYDRO_OK)
 		rc = open_ledger(d, f, &restored, err);
 	if (rc == HYDRO_OK)
@@ -295,7 +303,7 @@ int daemon_open_filing(struct hd_daemon *d, struct hydro_error *err)
 
 void daemon_filing_deps(const struct hd_daemon *d, struct hd_api_deps *deps)
 {
-	if (!d->filing)
+	if (!d->filing || !d->filing->filing)
 		return;
 	deps->filing = d->filing->filing;
 	deps->ledger = d->filing->ledger;
@@ -308,6 +316,10 @@ void daemon_filing_health(const struct hd_daemon *d, struct hd_health *ret)
 	char text[128];
 	if (!d->filing)
 		return;
+	if (!d->filing->filing) {
+		hd_health_add(ret, HD_HEALTH_FAILING, "filing", d->filing->not_started);
+		return;
+	}
 	hd_filing_status(d->filing->filing, &s);
 	if (s.centres_blocked) {
 		(void)snprintf(text, sizeof text, "%u centres show signs of a block: nothing of them is sent until a person lets them go on", s.centres_blocked);

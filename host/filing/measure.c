@@ -198,6 +198,12 @@ static void freeze(struct look *l, int64_t due_ms, const struct hd_adapter *adap
 		slot.values[field] = slot.fields & 1u << field ? r->values[field] : NAN;
 	slot.work = filing_work_options(w, adapter, &err);
 	int rc = err.code ? err.code : hd_adapter_prepare(adapter, &slot, &payload, &err);
+	if (rc != HYDRO_OK && hd_error_info(rc)->retry == HD_RETRY_LATER) {
+		/* The adapter cannot be asked just now (its own process has ended): nothing is wrong with the slot. */
+		l->again_ms = HD_MIN(l->again_ms, l->now_ms + FILING_MINUTE_MS);
+		filing_event(l->f, HD_LOG_WARN, "adapter_not_asked", w->number, "%s: %s", w->code, err.text);
+		return;
+	}
 	if (rc != HYDRO_OK) {
 		hold(l, due_ms, err.text);
 		return;

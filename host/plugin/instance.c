@@ -25,7 +25,8 @@ struct hd_instance {
 	struct hd_options **kept; /* options of before a configure: calls under way may still read them */
 	size_t kept_count;
 	struct hd_isolated *isolated; /* NULL: in process */
-	hydro_provider_ops isolated_ops;
+	hydro_provider_ops isolated_ops; /* of a provider */
+	hydro_sink_ops isolated_sink;    /* of a sink */
 	bool stopped, lost; /* lost: a call never returned */
 	union {
 		struct hd_provider provider;
@@ -49,7 +50,7 @@ static struct life life_of(const struct hd_instance *instance)
 	const struct hd_descriptor *d = instance->image->module.descriptor;
 	/* In a process of its own, create and the end are of the process. */
 	if (instance->isolated)
-		return (struct life){.configure = instance->isolated_ops.configure};
+		return (struct life){.configure = d->plugin.kind == HYDRO_KIND_SINK ? instance->isolated_sink.configure : instance->isolated_ops.configure};
 	switch (d->plugin.kind) {
 	case HYDRO_KIND_PROVIDER:
 		return (struct life){d->ops.provider.create, d->ops.provider.destroy, d->ops.provider.configure, d->ops.provider.drain, d->ops.provider.stop};
@@ -201,7 +202,7 @@ static void fill_face(struct hd_instance *instance)
 		instance->face.provider = (struct hd_provider){instance->isolated ? instance->isolated_ops : d->ops.provider, instance->self, instance->name, plugin, version, instance->crumb};
 		break;
 	case HYDRO_KIND_SINK:
-		instance->face.sink = (struct hd_sink){d->ops.sink, instance->self, instance->name, plugin, version, instance->crumb};
+		instance->face.sink = (struct hd_sink){instance->isolated ? instance->isolated_sink : d->ops.sink, instance->self, instance->name, plugin, version, instance->crumb};
 		break;
 	default:
 		instance->face.analytics = (struct hd_analytics){d->ops.analytics, instance->self, instance->name, plugin, version, instance->crumb};
@@ -237,7 +238,10 @@ static int start_isolated(struct hd_instance *instance, const char *why, struct 
 		rc = hd_isolated_create(instance->isolated, instance->options, err);
 	if (rc != HYDRO_OK)
 		return why[0] ? hd_error_while(err, "it must run isolated: %s", why) : rc;
-	instance->isolated_ops = hd_isolated_ops(instance->isolated);
+	if (instance->image->info.kind == HYDRO_KIND_SINK)
+		instance->isolated_sink = hd_isolated_sink_ops(instance->isolated);
+	else
+		instance->isolated_ops = hd_isolated_ops(instance->isolated);
 	instance->self = instance->isolated;
 	if (why[0])
 		hd_services_log(instance->services, HYDRO_LOG_WARN, why);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "plugin/isolated.h"
+#include "plugin/isolated_impl.h"
 
 #include "base/clock.h"
-#include "hostside/wire.h"
 #include "plugin/child.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,22 +16,9 @@
 #define BACK_OFF_FIRST_MS 1000
 #define BACK_OFF_MAX_MS 60000
 
-struct hd_isolated {
-	uint32_t magic;
-	uint32_t call_ms;
-	char *runner_path;
-	const struct hd_image *image;
-	struct hd_services *services;
-	pthread_mutex_t lock; /* guards: what follows; held for the length of a call, which is at most call_ms */
-	struct hd_options *options;
-	int link; /* -1: no process */
-	pid_t child;
-	int64_t started_ns, not_before_ns;
-	uint32_t failures;
-	struct hd_buf out, in;
-};
-
-static const char *const call_names[] = {"", "create", "configure", "check_point", "parts", "login_request", "login_parse", "request", "parse", "drain", "stop", "destroy"};
+static const char *const call_names[] = {"", "create", "configure", "check_point", "parts", "login_request", "login_parse", "request", "parse", "drain", "stop", "destroy",
+					 "filing_info", "filing_check_identifier", "filing_check_work", "filing_needed", "filing_prepare", "filing_request", "filing_parse",
+					 "filing_check_request", "filing_check_parse"};
 
 /* ---- the process ---- */
 
@@ -46,8 +31,7 @@ static void end_process(struct hd_isolated *self, bool kill_it, int *ret_status)
 	self->child = 0;
 }
 
-/* The process is no good any more: ends it, counts, says so, and returns the call's error. */
-static int fail(struct hd_isolated *self, uint32_t call, int why, struct hydro_error *err)
+int hd_isolated_fail(struct hd_isolated *self, uint32_t call, int why, struct hydro_error *err)
 {
 	const struct hd_plugin_info *info = &self->image->info;
 	int status = 0;
@@ -118,8 +102,7 @@ static int answer_service(struct hd_isolated *self, uint32_t type, struct hd_buf
 	return reader.bad ? HYDRO_E_PROTOCOL : hd_wire_send(self->link, answer, deadline_ns);
 }
 
-/* Sends self->out and waits for the result, which is then in `reader`. Under the lock, with a process. */
-static int exchange(struct hd_isolated *self, uint32_t call, struct hd_wire_reader *reader, struct hydro_error *err)
+int hd_isolated_exchange(struct hd_isolated *self, uint32_t call, struct hd_wire_reader *reader, struct hydro_error *err)
 {
 	int64_t deadline_ns = hd_clock_real_ns() + (int64_t)self->call_ms * HD_NS_PER_MS;
 	HD_CLEANUP(hd_buf_done) struct hd_buf answer = {0};
@@ -133,7 +116,7 @@ static int exchange(struct hd_isolated *self, uint32_t call, struct hd_wire_read
 			rc = answer_service(self, type, &answer, deadline_ns);
 	}
 	if (rc != HYDRO_OK)
-		return fail(self, call, rc, err);
+		return hd_isolated_fail(self, call, rc, err);
 	hd_wire_reader_init(reader, self->in.data, self->in.len);
 	return HYDRO_OK;
 }
@@ -146,7 +129,7 @@ static int create_in_process(struct hd_isolated *self, struct hydro_error *err)
 		return rc;
 	hd_wire_begin(&self->out, HD_WIRE_CREATE);
 	hd_wire_options(&self->out, hd_options_abi(self->options));
-	rc = exchange(self, HD_WIRE_CREATE, &reader, err);
+	rc = hd_isolated_exchange(self, HD_WIRE_CREATE, &reader, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	rc = hd_wire_get_error(&reader, err);
@@ -171,8 +154,7 @@ static int ensure(struct hd_isolated *self, struct hydro_error *err)
 	return create_in_process(self, err);
 }
 
-/* Begins a call: takes the lock and a process. On failure the lock is not held. */
-static int begin(void *instance, uint32_t call, struct hd_isolated **ret, struct hydro_error *err)
+int hd_isolated_begin(void *instance, uint32_t call, struct hd_isolated **ret, struct hydro_error *err)
 {
 	struct hd_isolated *self = HD_CAST(struct hd_isolated, ISOLATED_MAGIC, instance);
 	(void)pthread_mutex_lock(&self->lock);
@@ -186,7 +168,7 @@ static int begin(void *instance, uint32_t call, struct hd_isolated **ret, struct
 	return HYDRO_OK;
 }
 
-static int32_t finish(struct hd_isolated *self, struct hd_wire_reader *reader, int32_t rc)
+int32_t hd_isolated_finish(struct hd_isolated *self, struct hd_wire_reader *reader, int32_t rc)
 {
 	if (reader)
 		hd_wire_reader_done(reader);
@@ -200,19 +182,19 @@ static int32_t call_options(void *instance, uint32_t call, const hydro_options *
 {
 	struct hd_isolated *self;
 	struct hd_wire_reader reader = {.bad = true};
-	int32_t rc = begin(instance, call, &self, err);
+	int32_t rc = hd_isolated_begin(instance, call, &self, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_options(&self->out, options);
-	rc = exchange(self, call, &reader, err);
+	rc = hd_isolated_exchange(self, call, &reader, err);
 	if (rc == HYDRO_OK)
 		rc = hd_wire_get_error(&reader, err);
 	if (rc == HYDRO_OK && ret_number)
 		*ret_number = hd_wire_get_u32(&reader);
-	return finish(self, &reader, rc);
+	return hd_isolated_finish(self, &reader, rc);
 }
 
-static int32_t isolated_configure(void *instance, const hydro_options *options, struct hydro_error *err)
+int32_t hd_isolated_configure(void *instance, const hydro_options *options, struct hydro_error *err)
 {
 	return call_options(instance, HD_WIRE_CONFIGURE, options, NULL, err);
 }
@@ -230,63 +212,63 @@ static uint32_t isolated_parts(void *instance, const hydro_options *point)
 	return parts ? parts : 1;
 }
 
-static int32_t take_request(struct hd_isolated *self, uint32_t call, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
+int32_t hd_isolated_take_request(struct hd_isolated *self, uint32_t call, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
 {
 	struct hd_wire_reader reader = {.bad = true};
-	int32_t rc = exchange(self, call, &reader, err);
+	int32_t rc = hd_isolated_exchange(self, call, &reader, err);
 	if (rc == HYDRO_OK)
 		rc = hd_wire_get_error(&reader, err);
 	if (rc == HYDRO_OK) {
 		rc = hd_wire_get_request(&reader, scratch, ret);
 		if (rc == HYDRO_E_PROTOCOL)
-			rc = fail(self, call, rc, err);
+			rc = hd_isolated_fail(self, call, rc, err);
 	}
-	return finish(self, &reader, rc);
+	return hd_isolated_finish(self, &reader, rc);
 }
 
 static int32_t isolated_login_request(void *instance, const hydro_options *account, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
 {
 	struct hd_isolated *self;
-	int32_t rc = begin(instance, HD_WIRE_LOGIN_REQUEST, &self, err);
+	int32_t rc = hd_isolated_begin(instance, HD_WIRE_LOGIN_REQUEST, &self, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_options(&self->out, account);
-	return take_request(self, HD_WIRE_LOGIN_REQUEST, scratch, ret, err);
+	return hd_isolated_take_request(self, HD_WIRE_LOGIN_REQUEST, scratch, ret, err);
 }
 
 static int32_t isolated_request(void *instance, const hydro_poll *poll, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
 {
 	struct hd_isolated *self;
-	int32_t rc = begin(instance, HD_WIRE_REQUEST, &self, err);
+	int32_t rc = hd_isolated_begin(instance, HD_WIRE_REQUEST, &self, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_poll(&self->out, poll);
-	return take_request(self, HD_WIRE_REQUEST, scratch, ret, err);
+	return hd_isolated_take_request(self, HD_WIRE_REQUEST, scratch, ret, err);
 }
 
 static int32_t isolated_login_parse(void *instance, const hydro_options *account, const hydro_http_response *response, hydro_token *ret, struct hydro_error *err)
 {
 	struct hd_isolated *self;
 	struct hd_wire_reader reader = {.bad = true};
-	int32_t rc = begin(instance, HD_WIRE_LOGIN_PARSE, &self, err);
+	int32_t rc = hd_isolated_begin(instance, HD_WIRE_LOGIN_PARSE, &self, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_options(&self->out, account);
 	hd_wire_response(&self->out, response);
-	rc = exchange(self, HD_WIRE_LOGIN_PARSE, &reader, err);
+	rc = hd_isolated_exchange(self, HD_WIRE_LOGIN_PARSE, &reader, err);
 	if (rc == HYDRO_OK)
 		rc = hd_wire_get_error(&reader, err);
 	if (rc == HYDRO_OK) {
 		const char *token = hd_wire_get_text(&reader);
 		ret->expires_at_ms = hd_wire_get_i64(&reader);
 		if (reader.bad || !token || strlen(token) >= sizeof ret->token) {
-			rc = fail(self, HD_WIRE_LOGIN_PARSE, HYDRO_E_PROTOCOL, err);
+			rc = hd_isolated_fail(self, HD_WIRE_LOGIN_PARSE, HYDRO_E_PROTOCOL, err);
 		} else {
 			ret->token_len = (uint32_t)strlen(token);
 			memcpy(ret->token, token, ret->token_len + 1);
 		}
 	}
-	return finish(self, &reader, rc);
+	return hd_isolated_finish(self, &reader, rc);
 }
 
 /* Result of parse: outcome, then the values, which go to the host's own emit only when all of it reads well. */
@@ -294,14 +276,14 @@ static int32_t take_outcome(struct hd_isolated *self, struct hd_wire_reader *rea
 {
 	int32_t rc = hd_wire_get_error(reader, err);
 	if (rc != HYDRO_OK)
-		return rc == HYDRO_E_PROTOCOL && reader->bad ? fail(self, HD_WIRE_PARSE, rc, err) : rc;
+		return rc == HYDRO_E_PROTOCOL && reader->bad ? hd_isolated_fail(self, HD_WIRE_PARSE, rc, err) : rc;
 	size_t continuation_len, raws_len;
 	uint32_t status = hd_wire_get_u32(reader);
 	const char *reason = hd_wire_get_text(reader);
 	const void *continuation = hd_wire_get_bytes(reader, &continuation_len);
 	const char *raws = hd_wire_get_bytes(reader, &raws_len);
 	if (reader->bad || continuation_len > sizeof ret->continuation || raws_len % sizeof(hydro_raw) != 0)
-		return fail(self, HD_WIRE_PARSE, HYDRO_E_PROTOCOL, err);
+		return hd_isolated_fail(self, HD_WIRE_PARSE, HYDRO_E_PROTOCOL, err);
 	for (size_t at = 0; at < raws_len; at += sizeof(hydro_raw)) {
 		hydro_raw raw;
 		memcpy(&raw, raws + at, sizeof raw);
@@ -322,25 +304,32 @@ static int32_t isolated_parse(void *instance, const hydro_poll *poll, const hydr
 {
 	struct hd_isolated *self;
 	struct hd_wire_reader reader = {.bad = true};
-	int32_t rc = begin(instance, HD_WIRE_PARSE, &self, err);
+	int32_t rc = hd_isolated_begin(instance, HD_WIRE_PARSE, &self, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_poll(&self->out, poll);
 	hd_wire_response(&self->out, response);
-	rc = exchange(self, HD_WIRE_PARSE, &reader, err);
+	rc = hd_isolated_exchange(self, HD_WIRE_PARSE, &reader, err);
 	if (rc == HYDRO_OK)
 		rc = take_outcome(self, &reader, emit, ret, err);
-	return finish(self, &reader, rc);
+	return hd_isolated_finish(self, &reader, rc);
 }
 
 /* ---- its life ---- */
 
+/* Whose functions are all calls and answers: nothing that runs on by itself, nothing that writes to another's store. */
+static bool can_be(const struct hd_descriptor *d)
+{
+	if (d->plugin.kind == HYDRO_KIND_PROVIDER)
+		return (d->ops.provider.capabilities & (HYDRO_PROVIDER_HTTP | HYDRO_PROVIDER_SUBSCRIBE)) == HYDRO_PROVIDER_HTTP;
+	return d->plugin.kind == HYDRO_KIND_SINK && d->ops.sink.capabilities == HYDRO_SINK_FILING;
+}
+
 int hd_isolated_new(const char *runner_path, const struct hd_image *image, struct hd_services *services, uint32_t call_ms, struct hd_isolated **ret,
 		    struct hydro_error *err)
 {
-	const hydro_provider_ops *ops = &image->module.descriptor->ops.provider;
-	if (image->info.kind != HYDRO_KIND_PROVIDER || !(ops->capabilities & HYDRO_PROVIDER_HTTP) || ops->capabilities & HYDRO_PROVIDER_SUBSCRIBE)
-		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "plugin %s cannot run isolated: that is for providers over HTTP", image->info.name);
+	if (!can_be(image->module.descriptor))
+		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "plugin %s cannot run isolated: that is for providers over HTTP and sinks that file", image->info.name);
 	struct hd_isolated *self = calloc(1, sizeof *self);
 	if (!self || !(self->runner_path = strdup(runner_path))) {
 		free(self);
@@ -385,12 +374,14 @@ void hd_isolated_free(struct hd_isolated **isolated)
 	static const uint32_t last[] = {HD_WIRE_STOP, HD_WIRE_DESTROY};
 	for (size_t i = 0; i < HD_ARRAY_LEN(last) && self->link >= 0; i++) {
 		hd_wire_begin(&self->out, last[i]);
-		(void)exchange(self, last[i], &reader, &err);
+		(void)hd_isolated_exchange(self, last[i], &reader, &err);
 	}
 	end_process(self, true, &status);
 	hd_options_unref(&self->options);
 	hd_buf_done(&self->out);
 	hd_buf_done(&self->in);
+	hd_wire_reader_done(&self->info_reader);
+	hd_buf_done(&self->info_body);
 	(void)pthread_mutex_destroy(&self->lock);
 	free(self->runner_path);
 	self->magic = 0;
@@ -403,7 +394,7 @@ hydro_provider_ops hd_isolated_ops(const struct hd_isolated *isolated)
 	return (hydro_provider_ops){
 		.struct_size = sizeof(hydro_provider_ops),
 		.capabilities = own->capabilities,
-		.configure = own->configure ? isolated_configure : NULL,
+		.configure = own->configure ? hd_isolated_configure : NULL,
 		.check_point = own->check_point ? isolated_check_point : NULL,
 		.parts = own->parts ? isolated_parts : NULL,
 		.login_request = own->login_request ? isolated_login_request : NULL,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A provider over HTTP in a process of its own (hydro-runner --serve) behind the same table of functions. A crash or hang ends
+ * A provider over HTTP, or a sink that files, in a process of its own (hydro-runner --serve) behind the same table of functions. A crash or hang ends
  * that process alone: the call fails in words, the next one starts it again after a back-off (1 s doubling to 60 s), and after
- * HD_ISOLATED_FAILURES_MAX in a row it is quarantined. Calls wait for one another: an isolated provider parses on one core.
+ * HD_ISOLATED_FAILURES_MAX in a row it is quarantined. Calls wait for one another: an isolated plugin parses on one core.
  */
 #ifndef HD_PLUGIN_ISOLATED_H
 #define HD_PLUGIN_ISOLATED_H
@@ -27,6 +27,7 @@ int hd_isolated_create(struct hd_isolated *isolated, struct hd_options *options,
 void hd_isolated_free(struct hd_isolated **isolated);
 /* Functions to be called with the hd_isolated as instance; NULL where the plugin has none. create and subscribe are not in it. */
 hydro_provider_ops hd_isolated_ops(const struct hd_isolated *isolated);
+hydro_sink_ops hd_isolated_sink_ops(const struct hd_isolated *isolated);
 /* After configure went well: what a restart is to be made from. [control] */
 void hd_isolated_keep_options(struct hd_isolated *isolated, struct hd_options *options);
 /* Process id, 0 when it does not run; failures in a row. [any] */

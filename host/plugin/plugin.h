@@ -84,7 +84,7 @@ int hd_plugins_pardon(struct hd_plugins *plugins, const char *instance_name, str
 /* ---- instances ---------------------------------------------------------------------------------------------------------------- */
 
 #define HD_ISOLATION_AUTO 0u    /* in process, unless it has crashed there */
-#define HD_ISOLATION_PROCESS 1u /* in hydro-runner: a crash or hang harms this instance alone (providers over HTTP) */
+#define HD_ISOLATION_PROCESS 1u /* in hydro-runner: a crash or hang harms this instance alone (providers over HTTP, sinks that file) */
 
 /*
  * Checks the options (an object, or NULL), maps the plugin and creates. HYDRO_E_CONFIG for options; HYDRO_E_NOTFOUND for an

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve.h"
+#include "serve_filing.h"
 
 #include "base/fs.h"
 #include "base/thread.h"
@@ -21,11 +22,22 @@
 #define TS_MIN_MS INT64_C(631152000000)
 #define TS_MAX_MS INT64_C(4102444800000)
 
+/* The functions of both kinds that the life cycle calls. */
+struct life {
+	int32_t (*create)(const hydro_host *host, const hydro_options *options, void **ret_instance, struct hydro_error *err);
+	void (*destroy)(void *instance);
+	int32_t (*configure)(void *instance, const hydro_options *options, struct hydro_error *err);
+	int32_t (*drain)(void *instance, int64_t deadline_ns, struct hydro_error *err);
+	void (*stop)(void *instance);
+};
+
 struct server {
 	int fd;
 	pthread_t main_thread;
 	struct hd_module module;
-	const hydro_provider_ops *ops;
+	const hydro_provider_ops *ops; /* NULL: a sink */
+	const hydro_sink_ops *sink;    /* NULL: a provider */
+	struct life life;
 	hydro_host host;
 	void *instance;
 	struct hd_buf in, out, service; /* the call, its result, and services asked for meanwhile */
@@ -154,20 +166,20 @@ static void call_life(struct server *server, uint32_t type, struct hydro_error *
 	if (type == HD_WIRE_CREATE) {
 		const hydro_options *options = keep_options(server, 0);
 		if (options && !server->instance)
-			rc = server->ops->create(&server->host, options, &server->instance, err);
+			rc = server->life.create(&server->host, options, &server->instance, err);
 		if (rc == HYDRO_OK && !server->instance)
 			rc = hd_error_set(err, HYDRO_E_FATAL, "create said OK and gave no instance, this host needs one");
 	} else if (type == HD_WIRE_CONFIGURE) {
 		const hydro_options *options = keep_options(server, 1);
-		if (options && server->ops->configure)
-			rc = server->ops->configure(server->instance, options, err);
+		if (options && server->life.configure)
+			rc = server->life.configure(server->instance, options, err);
 	} else if (type == HD_WIRE_DRAIN) {
-		rc = server->ops->drain ? server->ops->drain(server->instance, INT64_MAX, err) : HYDRO_OK;
+		rc = server->life.drain ? server->life.drain(server->instance, INT64_MAX, err) : HYDRO_OK;
 	} else {
-		if (type == HD_WIRE_STOP && server->ops->stop)
-			server->ops->stop(server->instance);
+		if (type == HD_WIRE_STOP && server->life.stop)
+			server->life.stop(server->instance);
 		if (type == HD_WIRE_DESTROY)
-			server->ops->destroy(server->instance);
+			server->life.destroy(server->instance);
 		rc = HYDRO_OK;
 	}
 	hd_wire_error(&server->out, rc, err);
@@ -224,12 +236,39 @@ static void call_parse(struct server *server, struct hd_wire_reader *reader, str
 	hd_wire_bytes(&server->out, server->raws.data, server->raws.len);
 }
 
+static void answer_filing(struct server *server, uint32_t type, struct hd_wire_reader *reader, struct hydro_error *err)
+{
+	hydro_scratch scratch = {.mem = server->scratch, .size = SCRATCH_BYTES};
+	if (!server->sink) {
+		hd_wire_error(&server->out, HYDRO_E_PROTOCOL, err);
+		return;
+	}
+	hd_serve_filing(server->sink, server->instance, type, reader, &scratch, &server->out);
+	/* A password went through these: it does not stay. The result is overwritten by the next. */
+	explicit_bzero(server->scratch, scratch.used);
+	explicit_bzero(server->in.data, server->in.cap);
+}
+
+static bool is_of_provider(uint32_t type)
+{
+	return type >= HD_WIRE_CHECK_POINT && type <= HD_WIRE_PARSE;
+}
+
 static void answer_call(struct server *server, uint32_t type)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
 	struct hd_wire_reader reader;
 	hd_wire_reader_init(&reader, server->in.data, server->in.len);
 	hd_wire_begin(&server->out, HD_WIRE_RESULT);
+	if (is_of_provider(type) && !server->ops) {
+		hd_wire_error(&server->out, HYDRO_E_PROTOCOL, &err);
+		return;
+	}
+	if (type >= HD_WIRE_FILING_INFO && type <= HD_WIRE_FILING_CHECK_PARSE) {
+		answer_filing(server, type, &reader, &err);
+		hd_wire_reader_done(&reader);
+		return;
+	}
 	switch (type) {
 	case HD_WIRE_CHECK_POINT:
 	case HD_WIRE_PARTS: {
@@ -267,6 +306,23 @@ static void *watch_daemon(void *arg)
 	return NULL;
 }
 
+static bool take_ops(struct server *server, struct hydro_error *err)
+{
+	const struct hd_descriptor *d = server->module.descriptor;
+	const hydro_provider_ops *p = &d->ops.provider;
+	const hydro_sink_ops *s = &d->ops.sink;
+	if (d->plugin.kind == HYDRO_KIND_PROVIDER) {
+		server->ops = p;
+		server->life = (struct life){p->create, p->destroy, p->configure, p->drain, p->stop};
+	} else if (d->plugin.kind == HYDRO_KIND_SINK && s->capabilities & HYDRO_SINK_FILING) {
+		server->sink = s;
+		server->life = (struct life){s->create, s->destroy, s->configure, s->drain, s->stop};
+	} else {
+		(void)hd_error_set(err, HYDRO_E_UNSUPPORTED, "hydro-runner serves providers over HTTP and sinks that file");
+	}
+	return server->life.create != NULL;
+}
+
 static bool prepare(struct server *server, const char *path, int fd, struct hydro_error *err)
 {
 	struct rlimit no_core = {0, 0};
@@ -280,11 +336,8 @@ static bool prepare(struct server *server, const char *path, int fd, struct hydr
 		return false;
 	if (hd_module_open(path, &server->module, err) != HYDRO_OK)
 		return false;
-	if (server->module.descriptor->plugin.kind != HYDRO_KIND_PROVIDER) {
-		(void)hd_error_set(err, HYDRO_E_UNSUPPORTED, "hydro-runner serves providers over HTTP");
+	if (!take_ops(server, err))
 		return false;
-	}
-	server->ops = &server->module.descriptor->ops.provider;
 	server->host = (hydro_host){.struct_size = sizeof server->host, .abi_major = HYDRO_ABI_MAJOR, .abi_minor = HYDRO_ABI_MINOR, .ctx = server, .log = host_log,
 				    .metric = host_metric, .metric_name = host_metric_name, .now_ms = host_now_ms, .mono_ns = host_mono_ns};
 	return true;

@@ -24,6 +24,16 @@
 #define HD_WIRE_DRAIN 9u
 #define HD_WIRE_STOP 10u
 #define HD_WIRE_DESTROY 11u
+/* of a sink that files */
+#define HD_WIRE_FILING_INFO 12u
+#define HD_WIRE_FILING_IDENTIFIER 13u
+#define HD_WIRE_FILING_WORK 14u
+#define HD_WIRE_FILING_NEEDED 15u
+#define HD_WIRE_FILING_PREPARE 16u
+#define HD_WIRE_FILING_REQUEST 17u
+#define HD_WIRE_FILING_PARSE 18u
+#define HD_WIRE_FILING_CHECK_REQUEST 19u
+#define HD_WIRE_FILING_CHECK_PARSE 20u
 /* Runner to daemon. */
 #define HD_WIRE_RESULT 32u
 #define HD_WIRE_LOG 33u         /* not answered */
@@ -46,6 +56,14 @@ void hd_wire_options(struct hd_buf *buf, const hydro_options *options);
 void hd_wire_poll(struct hd_buf *buf, const hydro_poll *poll);
 void hd_wire_response(struct hd_buf *buf, const hydro_http_response *response);
 void hd_wire_request(struct hd_buf *buf, const hydro_http_request *request);
+struct hd_filing_info;
+void hd_wire_filing_info(struct hd_buf *buf, const struct hd_filing_info *about);
+void hd_wire_filing_slot(struct hd_buf *buf, const hydro_filing_slot *slot);
+void hd_wire_filing_send(struct hd_buf *buf, const hydro_filing_send *send);
+/* Their texts are ended first, whatever a plugin wrote. */
+void hd_wire_filing_payload(struct hd_buf *buf, hydro_filing_payload *payload);
+void hd_wire_filing_answer(struct hd_buf *buf, hydro_filing_answer *answer);
+void hd_wire_filing_check(struct hd_buf *buf, hydro_filing_check *check);
 
 /* ---- reading: `bad` stays set after the first thing that is not there; what is read then is zero, "" or NULL ---- */
 
@@ -69,6 +87,15 @@ int32_t hd_wire_get_error(struct hd_wire_reader *reader, struct hydro_error *err
 const hydro_options *hd_wire_get_options(struct hd_wire_reader *reader);
 void hd_wire_get_poll(struct hd_wire_reader *reader, hydro_poll *ret);
 void hd_wire_get_response(struct hd_wire_reader *reader, hydro_http_response *ret);
+/* Zeroed memory that the reader frees; NULL makes it bad. */
+void *hd_wire_own(struct hd_wire_reader *reader, size_t size);
+/* Texts point into the body, tables are owned by the reader. NULL when bad; what it says is not checked. */
+const hydro_filing_info *hd_wire_get_filing_info(struct hd_wire_reader *reader);
+void hd_wire_get_filing_slot(struct hd_wire_reader *reader, hydro_filing_slot *ret);
+void hd_wire_get_filing_send(struct hd_wire_reader *reader, hydro_filing_send *ret);
+void hd_wire_get_filing_payload(struct hd_wire_reader *reader, hydro_filing_payload *ret);
+void hd_wire_get_filing_answer(struct hd_wire_reader *reader, hydro_filing_answer *ret);
+void hd_wire_get_filing_check(struct hd_wire_reader *reader, hydro_filing_check *ret);
 /* Everything is copied into the scratch; HYDRO_E_LIMIT with `wanted` set, HYDRO_E_PROTOCOL when bad. */
 int32_t hd_wire_get_request(struct hd_wire_reader *reader, hydro_scratch *scratch, hydro_http_request *ret);
 

@@ -31,8 +31,7 @@ void hd_wire_options(struct hd_buf *buf, const hydro_options *options)
 	}
 }
 
-/* Zeroed memory that the reader frees; NULL makes it bad. */
-static void *own(struct hd_wire_reader *reader, size_t size)
+void *hd_wire_own(struct hd_wire_reader *reader, size_t size)
 {
 	void **more = realloc(reader->owned, (reader->owned_count + 1) * sizeof *more);
 	if (more)
@@ -51,7 +50,7 @@ static void get_entries(struct hd_wire_reader *reader, hydro_option_value *value
 		reader->bad = true;
 		return;
 	}
-	hydro_map_entry *entries = own(reader, value->entry_count * sizeof *entries);
+	hydro_map_entry *entries = hd_wire_own(reader, value->entry_count * sizeof *entries);
 	for (uint32_t k = 0; entries && k < value->entry_count; k++) {
 		entries[k].key = hd_wire_get_text(reader);
 		entries[k].value = hd_wire_get_text(reader);
@@ -69,8 +68,8 @@ const hydro_options *hd_wire_get_options(struct hd_wire_reader *reader)
 		reader->bad = true;
 	if (reader->bad)
 		return NULL;
-	hydro_option_value *values = own(reader, count * sizeof *values);
-	hydro_options *options = values ? own(reader, sizeof *options) : NULL;
+	hydro_option_value *values = hd_wire_own(reader, count * sizeof *values);
+	hydro_options *options = values ? hd_wire_own(reader, sizeof *options) : NULL;
 	if (!options)
 		return NULL;
 	for (uint32_t i = 0; i < count && !reader->bad; i++) {

@@ -196,6 +196,113 @@ Test(adapter, a_sink_that_does_not_file_is_none)
 	world_done(&w);
 }
 
+/* ---- in a process of its own ---- */
+
+static void add_isolated(struct world *w, const char *name, const char *plugin, const char *options)
+{
+	cJSON *json = options ? cJSON_Parse(options) : NULL;
+	struct hd_instance **instance = &w->instances[w->count++];
+	cr_assert_eq(hd_instance_create_isolated(w->plugins, name, plugin, json, HD_ISOLATION_PROCESS, instance, &w->err), HYDRO_OK, "%s", w->err.text);
+	cJSON_Delete(json);
+	cr_assert(hd_instance_is_isolated(*instance));
+	cr_assert_eq(hd_adapters_add(w->adapters, *instance, &w->err), HYDRO_OK, "%s", w->err.text);
+}
+
+/* Everything that an adapter says of one slot and some answers, as one text. */
+static void say_all(const struct hd_adapter *a, const char *kind, const char *standard, const char *work, uint32_t fields, struct hd_buf *ret)
+{
+	static const struct {
+		uint32_t status;
+		const char *body;
+	} answers[] = {{200, "{\"status\":\"00\",\"data\":{\"numeroComprobante\":\"Ab1\"}}"}, {400, "{\"message\":\"Ya existe un registro. Comprobante: Zz\"}"}, {403, "<html>"}, {500, ""},
+		       {200, "{\"status\":\"00\",\"data\":{\"caudal\":\"1\",\"totalizador\":\"x\"}}"}};
+	struct hydro_error err = {.struct_size = sizeof err};
+	struct hd_options *options = NULL;
+	hydro_filing_payload payload = {.struct_size = sizeof payload};
+	cr_assert_eq(hd_adapter_options(a, work, &options, &err), HYDRO_OK, "%s", err.text);
+	hydro_filing_slot slot = {.struct_size = sizeof slot, .fields = fields, .code = "OB-0101-7", .kind = kind, .standard = standard, .work = hd_options_abi(options), .due_ms = JULY,
+				  .measured_ms = JULY - 7000, .values = {25.7, 1234500, 3}};
+	const hydro_filing_info *info = hd_adapter_info(a);
+	(void)hd_buf_printf(ret, "%s %s %d %s %s %s\n", info->family, info->valid_from, info->utc_offset_s, info->authority, info->failures_note, info->failures_note_en);
+	for (uint32_t i = 0; i < info->standard_count; i++)
+		(void)hd_buf_printf(ret, "%s %u %u %u %u %lld %s\n", info->standards[i].name, info->standards[i].every, info->standards[i].flags, info->standards[i].lag_months,
+				    info->standards[i].empty_fields, (long long)info->standards[i].lag_ms, info->standards[i].doc);
+	for (uint32_t i = 0; i < info->kind_count; i++)
+		(void)hd_buf_printf(ret, "%s %u %s %s %s\n", info->kinds[i].name, info->kinds[i].fields, info->kinds[i].level_metric, info->kinds[i].level_unit, info->kinds[i].doc);
+	int rc = hd_adapter_check_identifier(a, "76086428-6", &err);
+	(void)hd_buf_printf(ret, "%d %s\n", rc, err.text);
+	rc = hd_adapter_check_work(a, &slot, &err);
+	(void)hd_buf_printf(ret, "%d %s\nneeded %u\n", rc, err.text, hd_adapter_needed(a, &slot));
+	rc = hd_adapter_prepare(a, &slot, &payload, &err);
+	(void)hd_buf_printf(ret, "%d %s\n", rc, rc == HYDRO_OK ? payload.text : err.text);
+	hydro_filing_send send = {.struct_size = sizeof send, .payload_len = payload.len, .code = slot.code, .kind = kind, .payload = payload.text, .centre = "76086428-5",
+				  .informant = "12531909-2", .secret = "una \"clave\"", .receipt = "r/1", .now_ms = JULY + 5000};
+	for (int check = 0; check < 2 && rc == HYDRO_OK; check++) {
+		HD_CLEANUP(hd_buf_done) struct hd_buf memory = {0};
+		hydro_http_request request;
+		cr_assert_eq(hd_adapter_request(a, &send, check, &memory, &request, &err), HYDRO_OK, "%s", err.text);
+		hd_adapter_describe(&request, &send, ret);
+		(void)hd_buf_add(ret, request.body, (size_t)request.body_len);
+		(void)hd_buf_printf(ret, " %u headers\n", request.header_count);
+	}
+	for (size_t i = 0; i < HD_ARRAY_LEN(answers); i++) {
+		hydro_http_response response = {.struct_size = sizeof response, .status = answers[i].status, .body = answers[i].body, .body_len = strlen(answers[i].body), .content_type = ""};
+		hydro_filing_answer answer;
+		hydro_filing_check seen;
+		(void)hd_adapter_parse(a, &send, &response, &answer, &err);
+		(void)hd_adapter_check_parse(a, &send, &response, &seen, &err);
+		(void)hd_buf_printf(ret, "%u %s %s | %u %s\n", answer.outcome, answer.receipt, answer.text, seen.outcome, seen.text);
+	}
+	hd_adapter_options_free(&options);
+}
+
+Test(adapter, one_in_a_process_of_its_own_says_and_does_the_same)
+{
+	static const struct {
+		const char *kind, *standard, *work;
+		uint32_t fields;
+	} slots[] = {{"subterranea", "mayor", NULL, 7}, {"subterranea", "mayor", "{\"mine_water\":true}", 3}, {"subterranea", "menor", NULL, 3}, {"canal", "muy_pequeno", NULL, 1},
+		     {"flujometro", "medio", NULL, 3}, {"flujometro", "medio", "{\"mine_water\":true}", 3}};
+	struct world w;
+	world_init(&w);
+	add(&w, "near", "dga", "{\"base_url\":\"http://127.0.0.1:9/\",\"stamp\":\"measured\"}");
+	add_isolated(&w, "apart", "dga", "{\"base_url\":\"http://127.0.0.1:9/\",\"stamp\":\"measured\"}");
+	for (size_t i = 0; i < HD_ARRAY_LEN(slots); i++) {
+		HD_CLEANUP(hd_buf_done) struct hd_buf near_text = {0}, apart_text = {0};
+		say_all(hd_adapters_at(w.adapters, 0), slots[i].kind, slots[i].standard, slots[i].work, slots[i].fields, &near_text);
+		say_all(hd_adapters_at(w.adapters, 1), slots[i].kind, slots[i].standard, slots[i].work, slots[i].fields, &apart_text);
+		cr_assert_str_eq(hd_buf_text(&apart_text), hd_buf_text(&near_text));
+	}
+	world_done(&w);
+}
+
+Test(adapter, a_crash_ends_its_process_alone_and_the_next_call_starts_it_again)
+{
+	struct world w;
+	world_init(&w);
+	copy(&w, "fixtures", "filing_crash");
+	cr_assert_eq(hd_plugins_scan(w.plugins, &w.err), HYDRO_OK, "%s", w.err.text);
+	add_isolated(&w, "apart", "filing_crash", NULL);
+	const struct hd_adapter *a = hd_adapters_at(w.adapters, 0);
+	hydro_filing_send send = {.struct_size = sizeof send, .code = "W-1", .kind = "well", .payload = "x", .payload_len = 1, .centre = "c", .informant = "i"};
+	hydro_http_response response = {.struct_size = sizeof response, .status = 200, .body = "crash", .body_len = 5, .content_type = ""};
+	hydro_filing_answer answer;
+	cr_assert_eq(hd_adapter_parse(a, &send, &response, &answer, &w.err), HYDRO_E_IO);
+	cr_assert(strstr(w.err.text, "was ended by") && strstr(w.err.text, "in filing_parse"), "%s", w.err.text);
+	cr_assert_eq(answer.outcome, HYDRO_FILING_REFUSED);
+	/* What it says of its regulator is kept on this side. */
+	cr_assert_str_eq(hd_adapter_info(a)->family, "made_up");
+	response.body = "OK r1";
+	int rc = HYDRO_E_AGAIN;
+	for (int i = 0; i < 400 && rc == HYDRO_E_AGAIN; i++) {
+		(void)usleep(50000);
+		rc = hd_adapter_parse(a, &send, &response, &answer, &w.err);
+	}
+	cr_assert_eq(rc, HYDRO_OK, "%s", w.err.text);
+	cr_assert_str_eq(answer.receipt, "r1");
+	world_done(&w);
+}
+
 /* ---- functions that err ---- */
 
 static hydro_filing_standard standards[2];
