@@ -6,6 +6,7 @@
 #include "api/dga_schemas.h"
 #include "api/internal.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "filing/compliance.h"
 #include "filing/filing.h"
 #include "filing/work_form.h"
@@ -38,6 +39,14 @@ void hd_dga_changed(struct hd_api *api);
 void hd_dga_problem(void *arg, const char *field, const char *why);
 /* The point of an id or name, as hd_work_context.point; arg is the api. */
 int hd_dga_point(void *arg, const char *text, struct hd_uuid *ret, struct hydro_error *err);
+
+/* The same for many, as of an import: names of all points, gathered at the first that is asked for. arg is this; all zero but api is empty. */
+struct hd_dga_points {
+	struct hd_api *api;
+	struct hd_map names; /* index of the point; UINT64_MAX: of several */
+	bool gathered;
+};
+int hd_dga_points_find(void *arg, const char *text, struct hd_uuid *ret, struct hydro_error *err);
 
 /* Codes of works by number, the last one remembered: lists come by work. All zero is empty. */
 struct hd_dga_codes {

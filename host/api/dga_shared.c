@@ -157,6 +157,39 @@ int hd_dga_point(void *arg, const char *text, struct hd_uuid *ret, struct hydro_
 			   : hd_error_set(err, HYDRO_E_NOTFOUND, "there is no point \"%.100s\"", text);
 }
 
+static bool gather(struct hd_dga_points *points)
+{
+	struct hd_points *all = points->api->deps.points;
+	uint32_t count = hd_points_count(all);
+	bool good = true;
+	for (uint32_t i = 0; i < count && good; i++) {
+		HD_CLEANUP(hd_cleanup_point) const struct hd_point *point = hd_points_get(all, i);
+		uint64_t there;
+		if (!point || (point->bits & HD_POINT_DELETED))
+			continue;
+		const char *name = hd_point_name(point);
+		good = hd_map_put(&points->names, name, strlen(name), hd_map_get(&points->names, name, strlen(name), &there) ? UINT64_MAX : i);
+	}
+	points->gathered = good;
+	return good;
+}
+
+int hd_dga_points_find(void *arg, const char *text, struct hd_uuid *ret, struct hydro_error *err)
+{
+	struct hd_dga_points *points = arg;
+	uint64_t index;
+	if (hd_uuid_parse(text, ret))
+		return hd_dga_point(points->api, text, ret, err);
+	if (!points->gathered && !gather(points))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for the names of points");
+	if (!hd_map_get(&points->names, text, strlen(text), &index))
+		return hd_error_set(err, HYDRO_E_NOTFOUND, "there is no point \"%.100s\"", text);
+	if (index == UINT64_MAX)
+		return hd_error_set(err, HYDRO_E_CONFLICT, "several points are named \"%.100s\": give the id", text);
+	*ret = hd_points_id(points->api->deps.points, (uint32_t)index);
+	return HYDRO_OK;
+}
+
 static int take_code(void *arg, const struct hd_work *work, struct hydro_error *err)
 {
 	struct hd_dga_codes *codes = arg;

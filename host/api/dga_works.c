@@ -219,11 +219,14 @@ HD_HANDLER(dga_works_import)
 	struct hd_api *api = HD_API(arg);
 	struct hd_registry_ids ids = {.centres = NULL};
 	struct hd_import_report report = {.lines = 0};
+	struct hd_dga_points points = {.api = api};
 	bool dry = hd_http_param(req, "dry")->integer;
 	HD_NEED(api, ledger);
 	int rc = hd_registry_ids_load(api->deps.ledger, &ids, err);
 	if (rc == HYDRO_OK) {
 		struct hd_work_context context = context_of(api, &ids, resp);
+		context.arg = &points;
+		context.point = hd_dga_points_find;
 		struct hd_works_import import = {.ledger = api->deps.ledger, .context = &context, .by = hd_dga_by(req), .skip_bad = hd_http_param(req, "skip_bad")->integer,
 						 .dry = dry};
 		rc = hd_works_import(&import, req->body, req->body_len, &report, err);
@@ -235,6 +238,7 @@ HD_HANDLER(dga_works_import)
 	if (report.applied)
 		hd_dga_changed(api);
 	hd_import_report_done(&report);
+	hd_map_done(&points.names);
 	hd_registry_ids_done(&ids);
 	return rc;
 }

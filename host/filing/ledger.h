@@ -315,6 +315,10 @@ struct hd_work_filter {
 
 int hd_ledger_work_create(struct hd_ledger *ledger, struct hd_work *work, const char *by, struct hydro_error *err); /* HYDRO_E_EXISTS: code or id */
 int hd_ledger_work_replace(struct hd_ledger *ledger, struct hd_work *work, const char *by, const char *why, struct hydro_error *err);
+/* Many in one transaction: those without number are created, the others replaced. All or none: *ret_failed is the one at fault, `count`
+ * when it is none's. An import should give at most some thousand at once, for filing waits meanwhile. */
+int hd_ledger_works_put(struct hd_ledger *ledger, struct hd_work *const *works, uint32_t count, const char *by, const char *why, uint32_t *ret_failed,
+			struct hydro_error *err);
 /* By number, else by id, else by code. */
 int hd_ledger_work_get(struct hd_ledger *ledger, uint32_t number, const struct hd_uuid *id, const char *code, hd_work_fn fn, void *arg, struct hydro_error *err);
 int hd_ledger_work_list(struct hd_ledger *ledger, const struct hd_work_filter *filter, hd_work_fn fn, void *arg, struct hd_store_page *ret, struct hydro_error *err);

@@ -192,6 +192,22 @@ int hd_ledger_work_replace(struct hd_ledger *ledger, struct hd_work *work, const
 	return rc == HYDRO_OK ? hd_tx_end(&tx, replace(&tx, work, by, why, err), err) : rc;
 }
 
+int hd_ledger_works_put(struct hd_ledger *ledger, struct hd_work *const *works, uint32_t count, const char *by, const char *why, uint32_t *ret_failed,
+			struct hydro_error *err)
+{
+	struct hd_tx tx;
+	int rc = hd_tx_begin(ledger, &tx, err);
+	*ret_failed = count;
+	if (rc != HYDRO_OK)
+		return rc;
+	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++) {
+		rc = works[i]->number ? replace(&tx, works[i], by, why, err) : create(&tx, works[i], by, err);
+		if (rc != HYDRO_OK)
+			*ret_failed = i;
+	}
+	return hd_tx_end(&tx, rc, err);
+}
+
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
 struct query {

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIECE 1000u /* works of one transaction: filing waits meanwhile */
+
 /* ---- columns ------------------------------------------------------------------------------------------------------------- */
 
 static int take_column(const char *name, uint32_t i, struct hd_works_columns *ret, struct hydro_error *err)
@@ -188,6 +190,7 @@ void hd_import_report_print(struct hd_buf *ret, const struct hd_import_report *r
 struct kept {
 	cJSON *document;
 	struct hd_work_draft draft;
+	struct hd_work was; /* before it was given to the ledger */
 	uint32_t line;
 	bool is_new;
 };
@@ -327,27 +330,64 @@ static int check_lines(struct importer *im, struct hydro_error *err)
 	}
 }
 
-static int store_lines(struct importer *im, struct hydro_error *err)
+static void note_stored(struct importer *im, const struct kept *kept)
+{
+	im->report->created += kept->is_new;
+	im->report->updated += !kept->is_new;
+	im->report->applied = true;
+}
+
+/* Errors that are a line's own fault, or of whoever changed that work meanwhile. */
+static bool is_the_lines(int rc)
+{
+	return rc == HYDRO_E_EXISTS || rc == HYDRO_E_STALE || rc == HYDRO_E_INVALID || rc == HYDRO_E_NOTFOUND || rc == HYDRO_E_CONFLICT;
+}
+
+static int not_stored(struct importer *im, uint32_t line, int rc, const struct hydro_error *why, struct hydro_error *err)
+{
+	return hd_error_set(err, rc, "line %u, after %llu works were stored: %.300s", line, (unsigned long long)(im->report->created + im->report->updated), why->text);
+}
+
+/* Lines first … first + count - 1 in one transaction; when one of them cannot be stored, each by itself. */
+static int store_piece(struct importer *im, uint32_t first, uint32_t count, struct hydro_error *err)
 {
 	const struct hd_works_import *import = im->import;
-	for (uint32_t i = 0; i < im->count; i++) {
-		struct kept *kept = &im->kept[i];
-		struct hydro_error why = {.struct_size = sizeof why};
-		int rc = kept->is_new ? hd_ledger_work_create(import->ledger, &kept->draft.row, import->by, &why)
-				      : hd_ledger_work_replace(import->ledger, &kept->draft.row, import->by, "import", &why);
-		if (rc == HYDRO_E_EXISTS || rc == HYDRO_E_STALE || rc == HYDRO_E_INVALID) {
+	struct hd_work *rows[PIECE];
+	struct hydro_error why = {.struct_size = sizeof why};
+	uint32_t failed;
+	for (uint32_t i = 0; i < count; i++) {
+		rows[i] = &im->kept[first + i].draft.row;
+		im->kept[first + i].was = *rows[i];
+	}
+	int rc = hd_ledger_works_put(import->ledger, rows, count, import->by, "import", &failed, &why);
+	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++)
+		note_stored(im, &im->kept[first + i]);
+	if (rc == HYDRO_OK)
+		return rc;
+	if (!is_the_lines(rc))
+		return not_stored(im, im->kept[first].line, rc, &why, err);
+	for (uint32_t i = 0; i < count; i++) {
+		struct kept *kept = &im->kept[first + i];
+		*rows[i] = kept->was; /* what the call that was undone wrote into it */
+		rc = hd_ledger_works_put(import->ledger, &rows[i], 1, import->by, "import", &failed, &why);
+		if (rc == HYDRO_OK) {
+			note_stored(im, kept);
+		} else if (is_the_lines(rc)) {
 			im->report->failed++;
 			hd_import_report_add(im->report, kept->line, "code", why.text);
-			continue;
+		} else {
+			return not_stored(im, kept->line, rc, &why, err);
 		}
-		if (rc != HYDRO_OK)
-			return hd_error_set(err, rc, "line %u, after %llu works were stored: %.300s", kept->line,
-					    (unsigned long long)(im->report->created + im->report->updated), why.text);
-		im->report->created += kept->is_new;
-		im->report->updated += !kept->is_new;
-		im->report->applied = true;
 	}
 	return HYDRO_OK;
+}
+
+static int store_lines(struct importer *im, struct hydro_error *err)
+{
+	int rc = HYDRO_OK;
+	for (uint32_t i = 0; i < im->count && rc == HYDRO_OK; i += PIECE)
+		rc = store_piece(im, i, HD_MIN(PIECE, im->count - i), err);
+	return rc;
 }
 
 static void count_dry(struct importer *im)
