@@ -3,6 +3,7 @@
 #include "api/checks.h"
 
 #include "api/schema.h"
+#include "pipeline/derive.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,12 +68,21 @@ static int redact(const struct hd_descriptor *descriptor, uint32_t scope, cJSON 
 	return HYDRO_OK;
 }
 
+/* Of a point that has no logger: its sources are other points. */
+static int check_derived(struct hd_api_parts *parts, const char *text, struct hd_buf *ret_shown, struct hydro_error *err)
+{
+	int rc = hd_derive_check(parts->points, text, err);
+	return rc == HYDRO_OK && !hd_buf_add_text(ret_shown, text) ? hd_error_set(err, HYDRO_E_NOMEM, "no memory") : rc;
+}
+
 int hd_api_check_options(void *arg, const char *provider, uint32_t scope, const char *text, struct hd_buf *ret_shown, bool *ret_secret,
 			 struct hydro_error *err)
 {
 	struct hd_api_parts *parts = arg;
 	const struct hd_instance *instance = find_instance(parts, provider);
 	struct hd_options *options = NULL;
+	if (!instance && parts->points && scope == HYDRO_SCOPE_POINT && strcmp(provider, HD_DERIVE_PROVIDER) == 0)
+		return check_derived(parts, text, ret_shown, err);
 	if (!instance)
 		return no_instance(parts, provider, err);
 	HD_CLEANUP(hd_cleanup_json) cJSON *json = cJSON_Parse(text);

@@ -14,6 +14,7 @@
 /* What there is; NULL = this daemon runs without it. Lives as long as the API. */
 struct hd_api_parts {
 	struct hd_names *names;
+	struct hd_points *points; /* for options of derived points; NULL: there are none */
 	struct hd_collect *collect;
 	struct hd_pipeline *pipeline;
 	struct hd_journal *journal;

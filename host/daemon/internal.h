@@ -43,6 +43,7 @@ struct hd_daemon {
 	struct hd_instance *analytics[HD_CONFIG_ANALYTICS_MAX]; /* NULL: could not be made, does not run */
 	struct hd_detectors detectors; /* of all of them, in the same order */
 	struct hd_pipeline_link *link;
+	struct hd_derive *derive;
 	struct hd_pipeline *pipeline;
 	struct hd_scripts *scripts;
 	struct hd_net *net;

@@ -2,6 +2,7 @@
 #include "daemon/internal.h"
 
 #include "base/clock.h"
+#include "pipeline/derive.h"
 #include "pipeline/link.h"
 #include "pipeline/scripts.h"
 
@@ -174,7 +175,9 @@ int daemon_open_pipeline(struct hd_daemon *d, struct hydro_error *err)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for paths");
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	uint32_t workers = d->config->workers ? (uint32_t)d->config->workers : (uint32_t)HD_MIN(HD_MAX(cores, 1L), (long)HD_WORKERS_MAX);
-	int rc = open_scripts(d, workers, err);
+	int rc = hd_derive_new(d->points, &d->derive, err);
+	if (rc == HYDRO_OK)
+		rc = open_scripts(d, workers, err);
 	if (rc != HYDRO_OK)
 		return hd_error_while(err, "loading the pipelines of %s", d->config->pipeline_dir);
 	struct hd_pipeline_config config = {
@@ -196,6 +199,12 @@ int daemon_open_pipeline(struct hd_daemon *d, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return hd_error_while(err, "bringing the step state to the journal's end");
 	hd_log(HD_LOG_INFO, "pipeline", "recovered", HD_I("records", records));
+	HD_CLEANUP(hd_cleanup_free) char *cursor = daemon_path(d, "derived");
+	struct hd_derive_config derive = {.pipeline = d->pipeline, .points = d->points, .names = d->names, .journal = d->journal, .cursor_path = cursor,
+					  .event = daemon_log_event, .event_arg = (void *)(uintptr_t)"pipeline"};
+	rc = hd_derive_start(d->derive, &derive, err);
+	if (rc != HYDRO_OK)
+		return hd_error_while(err, "following the sources of derived points");
 	for (size_t i = 0; i < HD_ARRAY_LEN(gauges); i++)
 		hd_metrics_gauge(gauges[i].name, gauges[i].help, "", gauges[i].fn, d);
 	return HYDRO_OK;
@@ -218,6 +227,8 @@ void daemon_close_record(struct hd_daemon *d)
 	hd_metrics_gauge_forget(d);
 	if (d->scripts)
 		hd_scripts_stop(d->scripts);
+	if (d->derive)
+		hd_derive_stop(d->derive);
 	if (d->pipeline && hd_pipeline_drain(d->pipeline, DRAIN_MS, &err) != HYDRO_OK)
 		hd_log_error(HD_LOG_ERROR, "pipeline", "not_drained", &err);
 	hd_history_close(&d->history);
@@ -227,4 +238,5 @@ void daemon_close_record(struct hd_daemon *d)
 	hd_pipeline_close(&d->pipeline);
 	hd_pipeline_link_free(&d->link);
 	hd_scripts_close(&d->scripts);
+	hd_derive_free(&d->derive);
 }

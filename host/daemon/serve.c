@@ -213,7 +213,7 @@ int daemon_open_api(struct hd_daemon *d, struct hydro_error *err)
 		if (d->analytics[i])
 			a->instances[running++] = d->analytics[i];
 	a->parts = (struct hd_api_parts){.names = d->names, .collect = d->collect, .pipeline = d->pipeline, .journal = d->journal, .history = d->history,
-					 .plugins = d->plugins, .instances = a->instances, .instance_count = running, .config = d->config, .extra = d};
+					 .plugins = d->plugins, .points = d->points, .instances = a->instances, .instance_count = running, .config = d->config, .extra = d};
 	struct hd_api_deps deps = {.version = HYDRO_VERSION, .store = d->store, .points = d->points, .names = d->names};
 	int rc = hd_auth_open(d->store, &a->auth, err);
 	if (rc == HYDRO_OK)
