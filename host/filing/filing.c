@@ -302,7 +302,7 @@ int hd_filing_open(const struct hd_filing_config *config, struct hd_filing **ret
 	f->clock_good = true;
 	f->minute_ms = f->retry_ms = INT64_MIN;
 	f->next_ms = INT64_MIN;
-	f->anchor_day = INT64_MIN;
+	f->anchor_day = f->pack_day = INT64_MIN;
 	f->rules = (struct hd_pace_rules){.send_from_ms = f->config.send_from_ms, .send_until_ms = f->config.send_until_ms,
 					  .reserve_ms = f->config.deadline_reserve_ms};
 	f->pending = calloc(FILING_IN_FLIGHT_MAX, filing_pending_bytes());

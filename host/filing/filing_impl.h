@@ -187,7 +187,7 @@ struct hd_filing {
 	bool loaded, on, on_hold, clock_good, stopped_by_clock;
 	int64_t hold_from_ms, hold_to_ms;
 	int64_t offset_ms, offset_since_ms; /* wall - BOOTTIME */
-	int64_t minute_ms, anchor_day;
+	int64_t minute_ms, anchor_day, pack_day;
 	int64_t retry_ms;               /* the ledger did not take a write: nothing before then */
 	uint32_t in_flight;
 	uint64_t ledger_failures, failures_before; /* before closing */

@@ -266,13 +266,13 @@ int hd_ledger_anchor(struct hd_ledger *ledger, int64_t day, int64_t now_ms, stru
 
 /*
  * Old audit rows become compressed packs, which stay verifiable, searchable and readable as before (bytes and cost: README). One step at a
- * time, each a transaction of some 20 to 100 ms: to be called now and then while there is nothing to send, until `more` is false; then
+ * time, each a transaction of some 5 to 50 ms: to be called now and then while there is nothing to send, until `more` is false; then
  * again the next day. [filing]
  */
 #define HD_PACK_CHAINS_MAX 64u
 struct hd_pack_plan {
 	int64_t before_ms;   /* rows of this time and later stay; days before now, as slots of late days are still at work */
-	uint32_t rows_min;   /* of a chain at least, else it waits; 0 = 512 */
+	uint32_t rows_min;   /* in a pack at least; a chain waits until it has twice as many; 0 = 512 */
 	uint32_t chains_max; /* of one step; 0 = 8 */
 };
 struct hd_pack_done {

@@ -36,7 +36,7 @@ struct hd_ledger {
 	_Atomic uint64_t revision;
 	char machine[HD_MACHINE_BYTES], boot[HD_UUID_TEXT];
 	pthread_mutex_t write_lock; /* guards: writer, names, mark, and how far packing has come: */
-	bool sweeping;
+	bool to_sweep, sweeping;
 	uint32_t pack_work;
 	int64_t sweep_row;
 	struct hd_db *writer;

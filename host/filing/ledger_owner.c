@@ -277,8 +277,7 @@ static bool lives(struct hd_ledger *ledger, sqlite3_stmt *stmt)
 
 static int expire_owner(struct hd_tx *tx, int64_t owner, int64_t boot_ns, int64_t now_ms, uint64_t *ret_count, struct hydro_error *err)
 {
-	sqlite3_stmt *stmt = hd_db_prepare(tx->db, "SELECT work, due, state FROM slots INDEXED BY slots_open WHERE state IN " HD_OPEN_STATES_SQL
-						   " AND state IN (3, 4) AND owner = ?1 AND lease <= ?2", err);
+	sqlite3_stmt *stmt = hd_db_prepare(tx->db, "SELECT work, due, state FROM slots INDEXED BY slots_claimed WHERE state IN (3, 4) AND owner = ?1 AND lease <= ?2", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	hd_bind_int(stmt, 1, owner);
@@ -298,8 +297,7 @@ static int expire(struct hd_tx *tx, int64_t now_ms, int64_t boot_ns, uint64_t *r
 	bool row = false;
 	int rc;
 	sqlite3_stmt *stmt = hd_db_prepare(tx->db, "SELECT DISTINCT s.owner, coalesce(o.machine, ''), coalesce(o.boot, ''), coalesce(o.pid, 0), coalesce(o.started, 0)"
-						   " FROM slots s INDEXED BY slots_open LEFT JOIN owners o ON o.number = s.owner WHERE s.state IN " HD_OPEN_STATES_SQL
-						   " AND s.state IN (3, 4)", err);
+						   " FROM slots s INDEXED BY slots_claimed LEFT JOIN owners o ON o.number = s.owner WHERE s.state IN (3, 4)", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	while ((rc = hd_db_step(tx->db, stmt, &row, err)) == HYDRO_OK && row && count < OWNERS_MAX) {

@@ -271,7 +271,7 @@ struct candidate {
 	uint64_t packed;
 };
 
-/* Chains behind the cursor that are long enough; whether their rows are old enough is seen when they are walked. */
+/* Chains behind the cursor that are long enough: twice what a pack needs, as the newest rows stay and a walk in vain costs a millisecond. */
 static int candidates(struct hd_tx *tx, const struct hd_pack_plan *plan, struct candidate *ret, uint32_t *ret_count, struct hydro_error *err)
 {
 	bool row = false;
@@ -280,7 +280,7 @@ static int candidates(struct hd_tx *tx, const struct hd_pack_plan *plan, struct 
 	if (!stmt)
 		return HYDRO_E_IO;
 	hd_bind_int(stmt, 1, tx->ledger->pack_work);
-	hd_bind_int(stmt, 2, plan->rows_min);
+	hd_bind_int(stmt, 2, 2 * (int64_t)plan->rows_min);
 	hd_bind_int(stmt, 3, plan->chains_max);
 	for (*ret_count = 0; (rc = hd_db_step(tx->db, stmt, &row, err)) == HYDRO_OK && row; ++*ret_count)
 		ret[*ret_count] = (struct candidate){(uint32_t)sqlite3_column_int64(stmt, 0), (uint64_t)sqlite3_column_int64(stmt, 1)};
@@ -326,14 +326,17 @@ static int pack(struct hd_tx *tx, const struct hd_pack_plan *plan, struct hd_pac
 		for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++)
 			rc = pack_chain(tx->db, list[i].work, list[i].packed, plan, &ret->rows, err);
 		ledger->pack_work = count ? list[count - 1].work : 0;
-		ledger->sweeping = count < plan->chains_max;
+		ledger->to_sweep |= ret->rows > 0;
+		bool last = count < plan->chains_max;
+		ledger->sweeping = last && ledger->to_sweep;
 		ledger->sweep_row = 0;
-		ret->more = true;
+		if (last)
+			ledger->pack_work = 0;
+		ret->more = !last || ledger->sweeping;
 		return rc;
 	}
 	rc = sweep(tx, &ret->more, err);
-	ledger->sweeping = ret->more;
-	ledger->pack_work = 0;
+	ledger->sweeping = ledger->to_sweep = ret->more;
 	return rc;
 }
 

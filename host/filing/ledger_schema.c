@@ -42,6 +42,7 @@ const struct hd_migration hd_schema_filing[] = {
 	 " last INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (due, work)) STRICT, WITHOUT ROWID;"
 	 "CREATE INDEX slots_work ON slots (work, due);"
 	 "CREATE INDEX slots_open ON slots (work, due, state) WHERE state IN " HD_OPEN_STATES_SQL ";"
+	 "CREATE INDEX slots_claimed ON slots (owner, lease) WHERE state IN (3, 4);"
 	 "CREATE INDEX slots_receipt ON slots (substr(receipt, -6)) WHERE receipt <> '';"
 	 "CREATE TABLE audit (id INTEGER PRIMARY KEY, work INTEGER NOT NULL, sequence INTEGER NOT NULL, back INTEGER NOT NULL, due INTEGER NOT NULL,"
 	 " at INTEGER NOT NULL, states INTEGER NOT NULL, actor INTEGER NOT NULL, detail TEXT NOT NULL, payload BLOB, hash BLOB NOT NULL) STRICT;"

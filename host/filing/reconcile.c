@@ -124,6 +124,26 @@ static int prove(struct hd_filing *f, int64_t day, int64_t now_ms, struct hydro_
 
 /* ---- each minute ---- */
 
+#define PACK_KEEP_MS (INT64_C(3) * 86400000)
+#define PACK_BUDGET_NS (50 * HD_NS_PER_MS)
+
+/* Old audit rows into packs: some steps a minute, once round a day. */
+static void pack(struct hd_filing *f, int64_t day, int64_t now_ms)
+{
+	struct hydro_error err = {0};
+	struct hd_pack_plan plan = {.before_ms = now_ms - PACK_KEEP_MS};
+	struct hd_pack_done done = {.more = day != f->pack_day};
+	int64_t until_ns = hd_clock_real_ns() + PACK_BUDGET_NS;
+	while (done.more && hd_clock_real_ns() < until_ns) {
+		if (hd_ledger_pack(f->config.ledger, &plan, &done, &err) != HYDRO_OK) {
+			filing_event(f, HD_LOG_ERROR, "audit_not_packed", 0, "%s", err.text);
+			return;
+		}
+	}
+	if (!done.more)
+		f->pack_day = day;
+}
+
 static int32_t utc_offset_s(const struct hd_filing *f)
 {
 	const struct hd_adapter *adapter = hd_adapters_at(f->config.adapters, 0);
@@ -147,6 +167,7 @@ void filing_minute(struct hd_filing *f, int64_t now_ms)
 		else
 			filing_event(f, HD_LOG_ERROR, "anchor_not_written", 0, "%s", err.text);
 	}
+	pack(f, day, now_ms);
 	int64_t proof_day = hd_calendar_day(utc_offset_s(f), now_ms - PROOF_AFTER_MS) - 1;
 	if (proof_day != f->proof_day) {
 		if (prove(f, proof_day, now_ms, &err) == HYDRO_OK)
