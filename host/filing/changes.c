@@ -112,7 +112,7 @@ static void applied(struct hd_filing *f, const struct hd_slot_change *row, struc
 	if (own->not_before_ms)
 		slot->not_before_ms = own->not_before_ms;
 	if (row->to == HD_SLOT_FILED) {
-		slot->not_before_ms = now_ms + FILING_CHECK_AFTER_MS;
+		slot->not_before_ms = now_ms + filing_check_after(w);
 		filing_check_queue(slot);
 	}
 	w->candidate_ms = w->mark_ms = INT64_MIN;

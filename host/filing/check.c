@@ -24,6 +24,12 @@ bool filing_check_wanted(const struct hd_filing *f, const struct filing_work *w,
 	return (double)(hash >> 11) / (double)(UINT64_C(1) << 53) < share;
 }
 
+/* Not before the work may be filed for again: so a slot that was checked is known to have been sent longer ago than that (load.c). */
+int64_t filing_check_after(const struct filing_work *w)
+{
+	return HD_MAX(FILING_CHECK_AFTER_MS, filing_spacing(w));
+}
+
 static struct filing_slot *slot_of(struct hd_pace_node *node)
 {
 	return (struct filing_slot *)(void *)((char *)node - offsetof(struct filing_slot, check));

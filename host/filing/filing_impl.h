@@ -285,6 +285,7 @@ void filing_call_submit(struct filing_call *call, const hydro_http_request *requ
 size_t filing_pending_bytes(void);
 /* A work that cannot be sent as it is configured: event and alarm. */
 void filing_trouble(struct hd_filing *f, struct filing_work *w, const char *why, int64_t now_ms);
+int64_t filing_check_after(const struct filing_work *w); /* ms from filing to check */
 /* At not_before_ms. */
 void filing_check_queue(struct filing_slot *slot);
 void filing_check_unqueue(struct filing_slot *slot);

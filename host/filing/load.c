@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define DAY_MS INT64_C(86400000)
-/* Filed slots that were never checked are looked for so far back: older ones have had their tries. */
+/* Where only a share is checked, filed slots that were not are looked for so far back. */
 #define CHECK_DAYS 8
 
 struct load_day {
@@ -85,8 +85,10 @@ static int take_day(void *arg, const struct hd_day_count *row, struct hydro_erro
 		stored += row->states[s];
 		open += hd_slot_state_is_final(s) ? 0 : row->states[s];
 	}
-	bool recent = row->day >= hd_calendar_day(offset_of(w), l->now_ms) - CHECK_DAYS;
-	if (stored != expected || open > 0 || (recent && row->states[HD_SLOT_FILED] > row->checked))
+	bool recent = !w->centre || w->centre->check_share >= 1 || row->day >= hd_calendar_day(offset_of(w), l->now_ms) - CHECK_DAYS;
+	/* What was taken without a receipt is never checked, and must be read for when it was sent. */
+	bool unchecked = recent && (row->states[HD_SLOT_FILED] > row->checked || row->states[HD_SLOT_FILED_NO_RECEIPT] > 0);
+	if (stored != expected || open > 0 || unchecked)
 		remember(l, row->work, row->day);
 	return l->no_memory ? hd_error_set(err, HYDRO_E_NOMEM, "no memory for slots") : HYDRO_OK;
 }
@@ -134,8 +136,9 @@ static void finish(struct load *l, struct filing_work *w, int64_t last_change_ms
 	int64_t today = hd_calendar_day(offset_of(w), l->now_ms);
 	wait_for_days(l, w, l->at[w->number], today + 1);
 	w->next_due_ms = hd_calendar_next(&w->calendar, HD_MAX(w->starts_ms, l->now_ms + 1));
-	/* A slot that is filed and checked is not read: when it was sent is not known, only that nothing was after this. */
-	w->last_post_ms = HD_MAX(w->last_post_ms, HD_MIN(last_change_ms, l->now_ms));
+	/* A slot that needs nothing more is not read. Was it checked, it was sent longer ago than the spacing; else nothing was sent after this. */
+	if (!w->centre || w->centre->check_share < 1 || !filing_check_wanted(f, w, filing_adapter_of(f, w, l->now_ms), l->now_ms))
+		w->last_post_ms = HD_MAX(w->last_post_ms, HD_MIN(last_change_ms, l->now_ms));
 	w->look_ms = l->now_ms;
 	w->look_step_ms = f->config.look_again_ms;
 	w->candidate_ms = w->mark_ms = INT64_MIN;

@@ -114,8 +114,9 @@ static bool is_open(struct hd_filing *f, const struct filing_work *w, const stru
 int filing_slot_adopt(struct hd_filing *f, struct filing_work *w, const struct hd_slot *row)
 {
 	struct filing_slot *slot = filing_slot_find(w, row->due_ms);
+	/* By its answer; without one it may have arrived as late as its time-out. */
 	if (row->last_attempt_ms)
-		w->last_post_ms = HD_MAX(w->last_post_ms, row->last_attempt_ms);
+		w->last_post_ms = HD_MAX(w->last_post_ms, row->state == HD_SLOT_FILED ? row->filed_ms : row->last_attempt_ms + f->config.timeout_ms);
 	if (!is_open(f, w, row)) {
 		if (slot && !slot->in_flight)
 			filing_slot_drop(f, slot);
@@ -135,7 +136,7 @@ int filing_slot_adopt(struct hd_filing *f, struct filing_work *w, const struct h
 		slot->adapter = filing_adapter_of(f, w, row->due_ms);
 	filing_slot_time(f, slot);
 	if (slot->state == HD_SLOT_FILED) {
-		slot->not_before_ms = row->filed_ms + FILING_CHECK_AFTER_MS;
+		slot->not_before_ms = row->filed_ms + filing_check_after(w);
 		filing_check_queue(slot);
 	} else if (slot->state == HD_SLOT_CLAIMED || slot->state == HD_SLOT_SENDING) {
 		int64_t left_ms = (row->lease_until_ns - hd_clock_mono_ns()) / HD_NS_PER_MS;
