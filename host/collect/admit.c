@@ -161,19 +161,24 @@ void poll_window(struct poll *poll)
 	bool gap = now_ms - from_ms > c->config.slice_ms && !(entry->bits & ENTRY_QUIET);
 	if (entry->behind_s && entry->failures < POLL_FAILURES_MAX)
 		from_ms = HD_MIN(from_ms, HD_MAX(entry->behind_s * HD_MS_PER_S, now_ms - c->config.behind_ms));
-	if (newest_ms > 0 && !gap && entry->bits & ENTRY_OVERLAP) {
+	poll->begin_ms = from_ms;
+	/* After a failure looks wait for a poll that is good without them: with them it is longer and fails more easily. */
+	bool looks = newest_ms > 0 && !gap && !entry->failures;
+	if (looks && entry->bits & ENTRY_OVERLAP) {
 		poll->bits |= POLL_OVERLAP;
 		from_ms = HD_MIN(from_ms, newest_ms + 1 - c->config.overlap_ms);
 	}
-	if (newest_ms > 0 && !gap && entry->bits & ENTRY_DEEP) {
+	if (looks && entry->bits & ENTRY_DEEP) {
 		poll->bits |= POLL_DEEP;
 		from_ms = HD_MIN(from_ms, newest_ms + 1 - c->config.deep_ms);
 	}
-	from_ms = HD_MAX(from_ms, HD_MAX(poll->point->start_ms, now_ms - c->config.history_ms));
+	int64_t oldest_ms = HD_MAX(poll->point->start_ms, now_ms - c->config.history_ms);
+	from_ms = HD_MAX(from_ms, oldest_ms);
 	if (from_ms > now_ms)
 		return; /* the newest reading is ahead of our clock, which went back: the newest value tells */
 	poll->mode = HYDRO_POLL_HISTORY;
-	poll->from_ms = poll->begin_ms = from_ms;
+	poll->from_ms = from_ms;
+	poll->begin_ms = HD_MAX(poll->begin_ms, oldest_ms);
 	poll->to_ms = poll->end_ms = now_ms + c->config.ahead_ms;
 	if (gap) {
 		poll->bits |= POLL_SLICED;

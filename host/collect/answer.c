@@ -220,7 +220,7 @@ void answer_parse(void *arg, struct hd_worker *w)
 	}
 	poll->verdict = outcome.status;
 	bool whole =
-		(outcome.status == HYDRO_PART_DATA || outcome.status == HYDRO_PART_NO_DATA) && poll->failed == 0 && poll->todo == 1u << poll->part;
+		(outcome.status == HYDRO_PART_DATA || outcome.status == HYDRO_PART_NO_DATA) && poll->failed == 0 && poll->parts_left == 1u << poll->part;
 	if (!poll->dry && poll->raw_count > 0 && (whole || poll->raw_count >= HD_COLLECT_RAWS_MAX)) {
 		if (!feed(poll, w))
 			poll->verdict = HYDRO_PART_FAILED;

@@ -173,10 +173,10 @@ struct poll {
 	uint32_t mode;
 	int64_t from_ms, to_ms; /* of this slice */
 	int64_t end_ms;         /* of the window */
-	int64_t begin_ms;       /* of the window */
+	int64_t begin_ms;       /* of the window, looks back for late data aside */
 	int64_t now_ms;
-	uint32_t parts, part, pages, stale_tries;
-	uint32_t todo, failed; /* masks of parts */
+	uint32_t parts, part, pages, stale_tries, page_tries;
+	uint32_t parts_left, failed; /* masks of parts: still to be asked; that did not answer well */
 	unsigned char continuation[HYDRO_CONTINUATION_BYTES];
 	uint32_t continuation_len;
 	/* the answer */

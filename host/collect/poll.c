@@ -10,6 +10,7 @@
 #define KEPT_BODY_BYTES 65536u
 #define RESTING_MAX 4096u /* polls that wait with good parts in memory */
 #define PAUSE_MAX_MS INT64_C(3600000)
+#define PAGE_TRIES_MAX 3u /* of one page, after the first */
 
 /* ---- the pool ---- */
 
@@ -141,10 +142,23 @@ static int poll_prepare(struct poll *poll, struct hydro_error *err)
 	if (parts < 1 || parts > HD_COLLECT_PARTS_MAX)
 		return hd_error_set(err, HYDRO_E_LIMIT, "a poll of %u parts; 1 to %u are taken", parts, HD_COLLECT_PARTS_MAX);
 	poll->parts = parts;
-	if (!poll->todo)
-		poll->todo = parts == 32 ? UINT32_MAX : (1u << parts) - 1;
-	poll->part = (uint32_t)__builtin_ctz(poll->todo);
+	if (!poll->parts_left)
+		poll->parts_left = parts == 32 ? UINT32_MAX : (1u << parts) - 1;
+	poll->part = (uint32_t)__builtin_ctz(poll->parts_left);
 	return HYDRO_OK;
+}
+
+/*
+ * A page in the middle of a chain that did not come is asked again at once, a few times: or a long chain would never end
+ * where one request in five is cut. Not when it is time that ran out.
+ */
+static bool page_again(struct poll *poll)
+{
+	if (poll->dry || !poll->pages || poll->page_tries == PAGE_TRIES_MAX || poll->collect->draining)
+		return false;
+	poll->page_tries++;
+	send_push(poll->account, poll, true);
+	return true;
 }
 
 static void poll_answered(void *arg, struct hd_net_result *result)
@@ -164,6 +178,8 @@ static void poll_answered(void *arg, struct hd_net_result *result)
 			poll->bits |= POLL_INFRA;
 			health_reachable(provider, false);
 		}
+		if (service && result->failure != HD_NET_TIMEOUT && page_again(poll))
+			return;
 		poll_part_over(poll, HYDRO_PART_FAILED, 0, hd_net_failure_text(result->failure));
 		return;
 	}
@@ -227,7 +243,7 @@ void poll_send(struct poll *poll)
 	}
 	if (rc != HYDRO_OK) {
 		if (!poll->parts)
-			poll->todo = poll->parts = 1; /* no part could be told apart */
+			poll->parts_left = poll->parts = 1; /* no part could be told apart */
 		poll_part_over(poll, HYDRO_PART_FAILED, 0, err.text[0] ? err.text : hd_error_info(rc)->title);
 	}
 }
@@ -252,6 +268,7 @@ void poll_judged(struct hd_net_job *job)
 	switch (poll->verdict) {
 	case HYDRO_PART_MORE:
 		poll->pages++;
+		poll->page_tries = 0;
 		send_push(account, poll, true);
 		return;
 	case HYDRO_PART_UNAUTHORIZED:
@@ -259,6 +276,8 @@ void poll_judged(struct hd_net_job *job)
 		return;
 	case HYDRO_PART_FAILED:
 		retry_after(poll);
+		if (poll->status >= 500 && poll->retry_after_ms < 0 && page_again(poll))
+			return;
 		break;
 	default:
 		poll->bits |= POLL_GOOD_TOKEN;
@@ -271,7 +290,7 @@ static void part_note(struct poll *poll, uint32_t part, uint32_t outcome, uint32
 	struct provider *provider = provider_of(poll->account);
 	poll->outcome[part] = (uint8_t)outcome;
 	poll->part_status[part] = (uint16_t)status;
-	poll->todo &= ~(1u << part);
+	poll->parts_left &= ~(1u << part);
 	if (poll->dry) {
 		dry_part_over(poll, outcome, reason);
 		return;
@@ -304,7 +323,7 @@ static void slice_next(struct poll *poll)
 	int64_t slice_ms = poll->collect->config.slice_ms;
 	poll->from_ms = poll->to_ms + 1;
 	poll->to_ms = HD_MIN(poll->end_ms, poll->from_ms + slice_ms - 1);
-	poll->todo = poll->parts == 32 ? UINT32_MAX : (1u << poll->parts) - 1;
+	poll->parts_left = poll->parts == 32 ? UINT32_MAX : (1u << poll->parts) - 1;
 	poll->part = 0;
 	poll->bits &= ~POLL_FED;
 	poll->received_ns = 0;
@@ -335,12 +354,12 @@ static bool poll_rest(struct poll *poll)
 	}
 	c->resting_count++;
 	entry->bits |= ENTRY_RESTING;
-	poll->todo = poll->failed;
+	poll->parts_left = poll->failed;
 	poll->failed = 0;
-	poll->part = (uint32_t)__builtin_ctz(poll->todo);
+	poll->part = (uint32_t)__builtin_ctz(poll->parts_left);
 	account_answered(poll->account, poll, mono_ms());
 	poll->bits &= ~(POLL_INFRA | POLL_ANSWERED | POLL_GOOD_TOKEN | POLL_RELOGGED);
-	poll->pages = poll->stale_tries = 0;
+	poll->pages = poll->stale_tries = poll->page_tries = 0;
 	c->polls--;
 	poll->account->polls--;
 	account_activate(poll->account);
@@ -352,14 +371,14 @@ void poll_part_over(struct poll *poll, uint32_t outcome, uint32_t status, const 
 	part_note(poll, poll->part, outcome, status, reason);
 	/* No connection, a pause: asking for the other parts would only take their time-outs too. */
 	if (outcome == HYDRO_PART_FAILED && (status == 0 || status == 429))
-		while (poll->todo)
-			part_note(poll, (uint32_t)__builtin_ctz(poll->todo), outcome, status, reason);
+		while (poll->parts_left)
+			part_note(poll, (uint32_t)__builtin_ctz(poll->parts_left), outcome, status, reason);
 	poll->continuation_len = 0;
-	poll->pages = poll->stale_tries = 0;
+	poll->pages = poll->stale_tries = poll->page_tries = 0;
 	poll->page_newest_ms = 0;
 	poll->stopped = false;
-	if (poll->todo) {
-		poll->part = (uint32_t)__builtin_ctz(poll->todo);
+	if (poll->parts_left) {
+		poll->part = (uint32_t)__builtin_ctz(poll->parts_left);
 		send_push(poll->account, poll, true);
 		return;
 	}
@@ -457,7 +476,7 @@ void poll_over(struct poll *poll)
 void poll_dropped(void *arg)
 {
 	struct poll *poll = arg;
-	poll->todo = poll->raw_count = 0;
+	poll->parts_left = poll->raw_count = 0;
 	poll->failed |= 1;
 	poll->bits &= ~POLL_HOLDING;
 	poll_over(poll);
@@ -470,7 +489,7 @@ void poll_fail_waiting(struct account *account, const char *reason)
 	while (poll) {
 		struct poll *next = HD_STEAL(poll->next);
 		if (!poll->parts)
-			poll->todo = poll->parts = 1;
+			poll->parts_left = poll->parts = 1;
 		poll_part_over(poll, HYDRO_PART_FAILED, 0, reason);
 		poll = next;
 	}

@@ -344,3 +344,71 @@ Test(history, an_empty_part_beside_full_ones_is_asked_once_more_and_then_believe
 	}
 	fake_free(f);
 }
+
+static uint32_t cut_turn;
+
+/* Two requests in five are cut. */
+static void serve_cut(struct fake *f, const struct fake_request *q, struct fake_reply *reply)
+{
+	static const bool cut[] = {false, true, false, false, true};
+	if (!q->login && cut[cut_turn++ % HD_ARRAY_LEN(cut)])
+		reply->failure = HD_NET_CUT;
+	else
+		fake_serve_series(f, q, reply);
+}
+
+Test(history, a_chain_of_many_pages_comes_to_its_end_where_many_answers_are_cut)
+{
+	struct fake *f = fake_new();
+	f->parts = 3;
+	f->page_rows = 10;
+	f->serve = serve_cut;
+	f->newest_ms[fake_point(f, 300, 0)] -= 5 * HOUR_MS;
+	int64_t from = f->newest_ms[0];
+	fake_open(f);
+	fake_run(f, 600000, 1000);
+	cr_assert_geq(f->newest_ms[0], fake_now() - 400000, "the gap is filled, and what came since is there");
+	cr_assert_eq(f->rows[0], (uint64_t)((f->newest_ms[0] - from) / f->reading_ms));
+	/* 31 pages of three parts, some of them twice: not chains that begin again and again. */
+	cr_assert_lt(f->request_count, 3 * 31 * 2, "%u requests", f->request_count);
+	fake_free(f);
+}
+
+static bool fail_long_windows;
+
+static void serve_short_windows(struct fake *f, const struct fake_request *q, struct fake_reply *reply)
+{
+	if (fail_long_windows && q->part > 0 && q->to_ms - q->from_ms > 20 * HOUR_MS)
+		reply->failure = HD_NET_CUT;
+	else
+		fake_serve_series(f, q, reply);
+}
+
+Test(history, a_look_back_that_fails_makes_no_other_window_longer)
+{
+	struct fake *f = fake_new();
+	f->parts = 2;
+	f->config.deep_ms = f->config.deep_every_ms = 24 * HOUR_MS;
+	f->serve = serve_short_windows;
+	fake_point(f, 600, 0);
+	fake_open(f);
+	fail_long_windows = true;
+	fake_run(f, 30 * HOUR_MS, 10000);
+	uint32_t deep = 0, others = 0;
+	for (uint32_t i = 0; i < f->request_count; i++) {
+		if (f->requests[i].to_ms - f->requests[i].from_ms > 20 * HOUR_MS)
+			deep++;
+		else if (f->requests[i].mode == HYDRO_POLL_HISTORY && f->requests[i].at_ms - f->requests[i].from_ms < 3600000)
+			others++;
+	}
+	cr_assert_gt(deep, 0);
+	cr_assert_gt(others, 2 * 100, "%u short ones, %u deep ones", others, deep);
+	/* It is still owed: the first one that can be answered pays it. */
+	fail_long_windows = false;
+	fake_run(f, HOUR_MS, 10000);
+	uint32_t before = f->request_count;
+	fake_run(f, HOUR_MS, 10000);
+	for (uint32_t i = before; i < f->request_count; i++)
+		cr_assert_lt(f->requests[i].to_ms - f->requests[i].from_ms, 20 * HOUR_MS);
+	fake_free(f);
+}
