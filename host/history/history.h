@@ -20,7 +20,8 @@ struct hd_history_config {
 	struct hd_journal *journal; /* must outlive the history */
 	const struct hd_key *seal;  /* NULL = chunks are not sealed; copied */
 	int64_t merge_after_ms;     /* (1 h) a day is merged this long after its end (UTC) */
-	uint32_t merge_segments;    /* (4) that many sealed segments are merged before the day is over; a merge holds them in memory */
+	uint32_t merge_segments;    /* (4) that many sealed segments are merged before the day is over */
+	uint64_t merge_bytes;       /* (64 MiB) of segments that a merge holds in memory at a time, by ranges of points; each range reads them once more */
 	bool manual;                /* no thread: merges only by hd_history_merge */
 	void (*event)(void *arg, uint32_t level, const char *event, const char *text); /* as the journal's; NULL: dropped */
 	void *event_arg;

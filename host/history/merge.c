@@ -11,6 +11,9 @@
 
 /* Rows of one point gathered before they are written out; a day's chunk is cut at HD_CHUNK_SAMPLES_MAX. */
 #define POINT_ROWS_MAX 200000u
+/* Segment bytes of one range, and ranges at most: each reads all segments once more. */
+#define RANGE_BYTES (64u << 20)
+#define RANGES_MAX 64u
 
 /* A sealed segment being merged, and its record that comes next. */
 struct input {
@@ -20,10 +23,15 @@ struct input {
 	bool done;
 };
 
+/* A run merges its segments range by range of points, so that only a range's records are in memory. */
 struct run {
 	struct hd_history *history;
-	struct input *inputs;
+	const struct hd_journal_sealed *segments;
+	size_t segment_count;
+	struct input *inputs; /* of the range under way */
 	size_t count;
+	uint32_t firsts[RANGES_MAX + 1]; /* where ranges begin, and the end of the last */
+	uint32_t ranges;
 	uint64_t last_lsn;
 	uint64_t samples;
 };
@@ -38,32 +46,52 @@ static int input_next(struct input *input)
 	return rc;
 }
 
-static void run_done(struct run *run)
+static void range_close(struct run *run)
 {
 	for (size_t i = 0; i < run->count; i++)
 		hd_journal_scan_close(&run->inputs[i].scan);
-	free(run->inputs);
+	free(HD_STEAL(run->inputs));
+	run->count = 0;
 }
 
-static int run_open(struct run *run, const struct hd_journal_sealed *segments, size_t count, struct hydro_error *err)
+static int range_open(struct run *run, uint32_t range, struct hydro_error *err)
 {
-	run->inputs = calloc(count, sizeof *run->inputs);
+	run->inputs = calloc(run->segment_count, sizeof *run->inputs);
 	if (!run->inputs)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
-	for (size_t i = 0; i < count; i++) {
-		run->last_lsn = HD_MAX(run->last_lsn, segments[i].last_lsn);
-		if (segments[i].last_lsn < segments[i].first_lsn)
+	for (size_t i = 0; i < run->segment_count; i++) {
+		const struct hd_journal_sealed *segment = &run->segments[i];
+		if (segment->last_lsn < segment->first_lsn)
 			continue;
 		struct input *input = &run->inputs[run->count];
-		int rc = hd_journal_scan_open(run->history->config.journal, segments[i].id, &input->scan, err);
+		int rc = hd_journal_scan_open(run->history->config.journal, segment->id, run->firsts[range], run->firsts[range + 1], &input->scan, err);
 		if (rc != HYDRO_OK)
-			return hd_error_while(err, "merging segment %llu", (unsigned long long)segments[i].id);
+			return hd_error_while(err, "merging segment %llu", (unsigned long long)segment->id);
 		run->count++;
 		rc = input_next(input);
 		if (rc != HYDRO_OK)
-			return hd_error_set(err, rc, "cannot read segment %llu", (unsigned long long)segments[i].id);
+			return hd_error_set(err, rc, "cannot read segment %llu", (unsigned long long)segment->id);
 	}
 	return HYDRO_OK;
+}
+
+/* As many ranges as the segments need, of about as many records each in the largest of them. */
+static int run_plan(struct run *run, struct hydro_error *err)
+{
+	const struct hd_journal_sealed *largest = &run->segments[0];
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < run->segment_count; i++) {
+		run->last_lsn = HD_MAX(run->last_lsn, run->segments[i].last_lsn);
+		bytes += run->segments[i].bytes;
+		if (run->segments[i].records > largest->records)
+			largest = &run->segments[i];
+	}
+	uint64_t most = run->history->config.merge_bytes ? run->history->config.merge_bytes : RANGE_BYTES;
+	run->ranges = (uint32_t)HD_MIN(bytes / most + 1, (uint64_t)RANGES_MAX);
+	run->firsts[0] = 0;
+	int rc = run->ranges > 1 ? hd_journal_split(run->history->config.journal, largest->id, run->ranges, run->firsts, err) : HYDRO_OK;
+	run->firsts[run->ranges] = UINT32_MAX;
+	return rc;
 }
 
 /* The input with the lowest (point, lsn); few inputs, so a walk is enough. */
@@ -190,7 +218,7 @@ static int write_point(struct hd_history *history, struct hydro_error *err)
 	return HYDRO_OK;
 }
 
-static int run_write(struct run *run, struct hydro_error *err)
+static int range_write(struct run *run, struct hydro_error *err)
 {
 	struct hd_history *history = run->history;
 	struct rowset *set = &history->rows;
@@ -209,6 +237,20 @@ static int run_write(struct run *run, struct hydro_error *err)
 			return hd_error_set(err, rc, "cannot read a segment while merging");
 	}
 	return write_point(history, err);
+}
+
+static int run_write(struct run *run, struct hydro_error *err)
+{
+	int rc = run_plan(run, err);
+	for (uint32_t range = 0; range < run->ranges && rc == HYDRO_OK; range++) {
+		if (run->firsts[range] == run->firsts[range + 1])
+			continue;
+		rc = range_open(run, range, err);
+		if (rc == HYDRO_OK)
+			rc = range_write(run, err);
+		range_close(run);
+	}
+	return rc;
 }
 
 static int transaction(struct run *run, struct hydro_error *err)
@@ -239,11 +281,9 @@ static int transaction(struct run *run, struct hydro_error *err)
 /* Under merge_lock. */
 static int merge_some(struct hd_history *history, const struct hd_journal_sealed *segments, size_t count, struct hydro_error *err)
 {
-	struct run run = {.history = history};
+	struct run run = {.history = history, .segments = segments, .segment_count = count};
 	int64_t start = hd_clock_real_ns();
-	int rc = run_open(&run, segments, count, err);
-	if (rc == HYDRO_OK)
-		rc = transaction(&run, err);
+	int rc = transaction(&run, err);
 	if (rc == HYDRO_OK) {
 		/* Queries that still stand on the snapshot before this commit read these segments: they finish first. */
 		(void)pthread_rwlock_wrlock(&history->segments_lock);
@@ -256,7 +296,6 @@ static int merge_some(struct hd_history *history, const struct hd_journal_sealed
 		history->status.last_merge_ns = hd_clock_real_ns() - start;
 		(void)pthread_mutex_unlock(&history->status_lock);
 	}
-	run_done(&run);
 	(void)malloc_trim(0); /* what a run of millions of rows took is wanted elsewhere meanwhile */
 	return rc;
 }

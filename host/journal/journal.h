@@ -141,14 +141,18 @@ size_t hd_journal_sealed_list(struct hd_journal *journal, uint64_t after_lsn, st
 int hd_journal_roll(struct hd_journal *journal, int timeout_ms, struct hydro_error *err);
 
 /*
- * All records of a sealed segment in (point, lsn) order, for merging. Holds the segment (it is not reused meanwhile) and its
- * bytes in memory. HYDRO_E_NOTFOUND: reused already; HYDRO_E_IO, HYDRO_E_KEY, HYDRO_E_NOMEM. Damage is left out, set aside and
+ * The records of a sealed segment with first_point <= point < end_point in (point, lsn) order, for merging. Holds the segment
+ * (it is not reused meanwhile), and those records' bytes in memory: the narrower the range, the less, though all is read. HYDRO_E_NOTFOUND: reused already; HYDRO_E_IO, HYDRO_E_KEY, HYDRO_E_NOMEM. Damage is left out, set aside and
  * reported. [any; a scan belongs to one thread]
  */
-int hd_journal_scan_open(struct hd_journal *journal, uint64_t segment_id, struct hd_journal_scan **ret, struct hydro_error *err);
+int hd_journal_scan_open(struct hd_journal *journal, uint64_t segment_id, uint32_t first_point, uint32_t end_point, struct hd_journal_scan **ret,
+			 struct hydro_error *err);
 /* Borrowed until the next call; HYDRO_E_NOTFOUND at the end, HYDRO_E_CORRUPT as in _open's damage. */
 int hd_journal_scan_next(struct hd_journal_scan *scan, struct hd_sample *ret, uint64_t *ret_lsn);
 void hd_journal_scan_close(struct hd_journal_scan **scan);
+/* The first points of `parts` ranges of about as many records each (the first is 0, an empty one's UINT32_MAX), rising.
+ * HYDRO_E_NOTFOUND, HYDRO_E_CORRUPT. [any] */
+int hd_journal_split(struct hd_journal *journal, uint64_t segment_id, uint32_t parts, uint32_t *ret_firsts, struct hydro_error *err);
 /* The whole scan by calls of `row`; other than HYDRO_OK ends it and is the result. [any] */
 int hd_journal_segment_foreach_by_point(struct hd_journal *journal, uint64_t segment_id, hd_journal_row_fn row, void *arg,
 					struct hydro_error *err);

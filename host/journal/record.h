@@ -42,5 +42,8 @@ int hd_record_seek(struct hd_record_reader *reader, uint32_t ordinal);
 /* Where the next record begins in the body; with hd_record_jump back there at no cost. [any] */
 uint32_t hd_record_tell(const struct hd_record_reader *reader);
 void hd_record_jump(struct hd_record_reader *reader, uint32_t position, uint32_t ordinal);
+/* Adds what makes `count` (> 0) records of this body, copied one after another, a body of their own, to be read by
+ * hd_record_jump alone. false without memory. [any] */
+bool hd_record_copy_footer(const struct hd_record_reader *reader, uint32_t count, struct hd_buf *ret);
 
 #endif

@@ -325,3 +325,16 @@ int hd_record_seek(struct hd_record_reader *r, uint32_t ordinal)
 			return rc;
 	return HYDRO_OK;
 }
+
+bool hd_record_copy_footer(const struct hd_record_reader *r, uint32_t count, struct hd_buf *ret)
+{
+	static const uint8_t none[4];
+	/* The dictionary as it stands; the skips are of other records, so that the copy is read by positions alone. */
+	size_t before = ret->len;
+	(void)hd_buf_add(ret, r->end, (size_t)(r->skips - r->end));
+	for (uint32_t i = 0; i < (count - 1) / RECORD_SKIP; i++)
+		(void)hd_buf_add(ret, none, sizeof none);
+	uint8_t len[4];
+	hd_put_u32(len, (uint32_t)(ret->len - before));
+	return hd_buf_add(ret, len, sizeof len);
+}

@@ -19,6 +19,7 @@
 struct place {
 	char dir[64];
 	char journal_dir[96], history_dir[96];
+	uint64_t merge_bytes;
 	struct hd_journal *journal;
 	struct hd_history *history;
 };
@@ -28,7 +29,7 @@ static void open_place(struct place *p, const struct hd_key *seal)
 	struct hydro_error err = {0};
 	struct hd_journal_config jc = {.dir = p->journal_dir, .segment_bytes = HD_JOURNAL_SEGMENT_BYTES_MIN, .commit_ms = HD_JOURNAL_COMMIT_NOW, .seal = seal};
 	cr_assert_eq(hd_journal_open(&jc, &p->journal, &err), HYDRO_OK, "%s", err.text);
-	struct hd_history_config hc = {.dir = p->history_dir, .journal = p->journal, .seal = seal, .manual = true};
+	struct hd_history_config hc = {.dir = p->history_dir, .journal = p->journal, .seal = seal, .manual = true, .merge_bytes = p->merge_bytes};
 	cr_assert_eq(hd_history_open(&hc, &p->history, &err), HYDRO_OK, "%s", err.text);
 }
 
@@ -140,6 +141,32 @@ Test(history, rows_are_the_same_before_and_after_the_merge_and_after_a_restart)
 	cr_assert_eq(status.merged_lsn, 72u * 3u);
 	cr_assert_eq(query(&p, 7, START, START + DAY).count, 0);
 	remove_place(&p);
+}
+
+Test(history, a_merge_by_narrow_ranges_of_points_gives_what_one_in_memory_gives)
+{
+	for (uint64_t bytes = 1; bytes <= 8193; bytes += 4096) { /* as many ranges as may be, some, one */
+		struct place p;
+		struct hd_history_status status;
+		new_place(&p, NULL);
+		close_place(&p);
+		p.merge_bytes = bytes == 8193 ? 0 : bytes;
+		open_place(&p, NULL);
+		for (int i = 0; i < 30; i++)
+			for (uint32_t point = 0; point < 90; point++)
+				if (point % 7 || i % 2) /* uneven, and with points only some segments have */
+					append(&p, point * (point > 60 ? 1000 : 1), START + i * HOUR, 0, 100.0 + i + point * 1000.0);
+		flush(&p);
+		merge(&p);
+		hd_history_status(p.history, &status);
+		for (uint32_t point = 0; point < 90; point++) {
+			struct seen all = query(&p, point * (point > 60 ? 1000 : 1), START, START + 10 * DAY);
+			cr_assert_eq(all.count, point % 7 ? 30 : 15, "point %u: %u rows", point, all.count);
+			cr_assert_eq(all.last_total, 129 + point * 1000.0);
+		}
+		cr_assert_eq(status.merged_samples, 77u * 30u + 13u * 15u);
+		remove_place(&p);
+	}
 }
 
 Test(history, late_rows_and_revisions_are_found_whether_merged_or_not_and_many_parts_become_one)

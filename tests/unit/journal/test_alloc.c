@@ -106,7 +106,7 @@ Test(alloc, open_reader_query_scan_and_append_survive_each_failing_allocation)
 	FOR_EACH_ALLOCATION(rc, query_all(&kit));
 	cr_assert_eq(hd_journal_roll(kit.journal, KIT_WAIT_MS, &kit.err), HYDRO_OK, "%s", kit.err.text);
 	cr_assert_eq(hd_journal_sealed_list(kit.journal, 0, &sealed, 1), 1);
-	FOR_EACH_ALLOCATION(rc, hd_journal_scan_open(kit.journal, sealed.id, &scan, &kit.err));
+	FOR_EACH_ALLOCATION(rc, hd_journal_scan_open(kit.journal, sealed.id, 0, UINT32_MAX, &scan, &kit.err));
 	hd_journal_scan_close(&scan);
 	struct hd_batch *batch = kit_batch(401, 100, POINTS);
 	FOR_EACH_ALLOCATION(rc, hd_journal_append(kit.journal, batch, &kit.err));

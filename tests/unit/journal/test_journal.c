@@ -113,6 +113,32 @@ static int row_in_order(void *arg, const struct hd_sample *sample, uint64_t lsn)
 	return HYDRO_OK;
 }
 
+/* The same segment in ranges of points: together they are all of it. */
+static void check_ranges(struct kit *kit, const struct hd_journal_sealed *sealed)
+{
+	uint32_t firsts[5];
+	struct order order = {0};
+	cr_assert_eq(hd_journal_split(kit->journal, sealed->id, 4, firsts, &kit->err), HYDRO_OK);
+	firsts[4] = UINT32_MAX;
+	cr_assert_eq(firsts[0], 0);
+	for (uint32_t part = 0; part < 4; part++) {
+		struct hd_journal_scan *scan = NULL;
+		struct hd_sample sample;
+		uint64_t lsn, before = order.count;
+		int rc;
+		cr_assert_lt(firsts[part], firsts[part + 1]);
+		cr_assert_eq(hd_journal_scan_open(kit->journal, sealed->id, firsts[part], firsts[part + 1], &scan, &kit->err), HYDRO_OK);
+		while ((rc = hd_journal_scan_next(scan, &sample, &lsn)) == HYDRO_OK) {
+			cr_assert(sample.point >= firsts[part] && sample.point < firsts[part + 1]);
+			cr_assert_eq(row_in_order(&order, &sample, lsn), HYDRO_OK);
+		}
+		cr_assert_eq(rc, HYDRO_E_NOTFOUND);
+		cr_assert_lt(order.count - before, sealed->records / 2, "about a quarter each");
+		hd_journal_scan_close(&scan);
+	}
+	cr_assert_eq(order.count, sealed->records);
+}
+
 Test(journal, sealed_segments_are_walked_by_point_plain_and_sealed_by_a_key)
 {
 	struct hd_key key = some_key(4);
@@ -135,11 +161,12 @@ Test(journal, sealed_segments_are_walked_by_point_plain_and_sealed_by_a_key)
 			cr_assert_eq(order.count, list[i].records);
 			cr_assert_eq(list[i].points, POINTS);
 			records += order.count;
+			check_ranges(&kit, &list[i]);
 		}
 		cr_assert_eq(records, 9000);
 		cr_assert_eq(hd_journal_sealed_list(kit.journal, list[0].last_lsn, list, HD_ARRAY_LEN(list)), n - 1);
 		struct hd_journal_scan *scan = NULL;
-		cr_assert_eq(hd_journal_scan_open(kit.journal, 999999, &scan, &kit.err), HYDRO_E_NOTFOUND);
+		cr_assert_eq(hd_journal_scan_open(kit.journal, 999999, 0, UINT32_MAX, &scan, &kit.err), HYDRO_E_NOTFOUND);
 		kit_done(&kit);
 	}
 }
