@@ -2,6 +2,7 @@
 #include "filing/certificates.h"
 
 #include "base/timefmt.h"
+#include "base/utf8.h"
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
@@ -28,15 +29,27 @@ static bool time_of(const ASN1_TIME *time, int64_t *ret)
 	return true;
 }
 
+/* A character that was cut at the end goes; in a text that is no UTF-8 otherwise, what is not ASCII becomes '?'. */
+static void make_utf8(char *text)
+{
+	size_t len = strlen(text);
+	for (size_t cut = 0; cut < 4 && cut < len; cut++)
+		if (hd_utf8_valid(text, len - cut)) {
+			text[len - cut] = '\0';
+			return;
+		}
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+}
+
 static bool name_of(const X509_NAME *name, char ret[HD_CERTIFICATE_TEXT])
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	bool good = bio && name && X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) >= 0;
 	int n = good ? BIO_read(bio, ret, HD_CERTIFICATE_TEXT - 1) : 0;
 	ret[n > 0 ? n : 0] = '\0';
-	/* Cut within a character of UTF-8: the character goes. */
-	for (size_t len = strlen(ret); len == HD_CERTIFICATE_TEXT - 1 && len > 0 && ((unsigned char)ret[len - 1] & 0xc0) == 0x80;)
-		ret[--len] = '\0';
+	make_utf8(ret);
 	BIO_free(bio);
 	return good;
 }

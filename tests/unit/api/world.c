@@ -213,6 +213,11 @@ static void make_key(struct api_world *w, const char *name, uint32_t role, char 
 
 void api_world_begin(struct api_world *w)
 {
+	api_world_begin_with(w, NULL, NULL);
+}
+
+void api_world_begin_with(struct api_world *w, struct hd_ledger *ledger, struct hd_adapters *adapters)
+{
 	struct hydro_error *err = &w->store.err;
 	struct hd_http_config config = {.workers = 8};
 	memset(w, 0, sizeof *w);
@@ -224,7 +229,7 @@ void api_world_begin(struct api_world *w)
 	make_key(w, "admin", HD_AUTH_ADMIN, w->admin);
 	make_key(w, "analyst", HD_AUTH_ANALYST, w->analyst);
 	make_key(w, "client", HD_AUTH_CLIENT, w->client);
-	struct hd_api_deps deps = {.version = "0.1.0-test", .store = w->store.store, .auth = w->auth, .points = w->points, .names = w->names,
+	struct hd_api_deps deps = {.version = "0.1.0-test", .ledger = ledger, .adapters = adapters, .store = w->store.store, .auth = w->auth, .points = w->points, .names = w->names,
 				   .checks = store_world_checks, .arg = w, .health = fake_health, .ready = fake_ready, .providers = fake_providers,
 				   .provider_status = fake_status, .collect_provider = fake_collect, .account_changed = fake_account_changed, .feed = fake_feed,
 				   .history = fake_history, .aggregates = fake_aggregates, .latest = fake_latest, .pipelines = fake_list, .pipeline_check = fake_check,

@@ -26,6 +26,8 @@ struct api_world {
 };
 
 void api_world_begin(struct api_world *w);
+/* With filing, but without its engine. */
+void api_world_begin_with(struct api_world *w, struct hd_ledger *ledger, struct hd_adapters *adapters);
 void api_world_end(struct api_world *w);
 /* One call; status and that the answer holds `contains`. */
 void api_expect(struct api_world *w, const char *method, const char *target, const char *headers, const char *body, long status, const char *contains);
