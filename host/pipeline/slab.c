@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define CLASS_BYTES 16u
+#define CLASS_BYTES 8u
 #define CLASSES ((HD_PLAN_PARAMS_MAX * (uint32_t)sizeof(double) + HD_PLAN_STATE_BYTES_MAX) / CLASS_BYTES + 1)
 #define PAGE_BYTES (256u * 1024u) /* a power of two, and where a page lies: its head is found from any block */
 #define HEAD_BYTES 64u

@@ -195,15 +195,16 @@ struct hd_counter_state {
 	double carried;      /* sum of the meters and rounds before this one */
 	double acc;          /* sum of the accepted differences */
 	double first, last;  /* of the series that may become the new count */
-	int64_t began, last_ts;
+	int64_t last_ts;     /* of its newest reading */
 	int64_t event_ts;    /* where the last confirmed event began … */
 	double event_carried; /* … and `carried` before it */
 	float peak;          /* highest rate an hour seen, fading */
 	uint16_t rises;      /* of that series */
 	uint8_t pending;     /* flag number of that series, 0 = none */
 	uint8_t bits;
-	uint32_t event_flag;
-	uint32_t event_bits; /* `bits` of the series that it was */
+	uint64_t event_flag : 8;
+	uint64_t event_bits : 8; /* `bits` of the series that it was */
+	uint64_t span_ms : 48;   /* that the series lasts: it began so long before last_ts */
 };
 
 #define HD_COUNTER_REPLACED 1u   /* an operator said that the meter was replaced; the next drop is the new meter */

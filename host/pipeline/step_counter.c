@@ -80,7 +80,8 @@ static void open_series(struct hd_counter_state *s, const struct reading *r, uin
 {
 	s->pending = (uint8_t)flag;
 	s->first = s->last = r->x;
-	s->began = s->last_ts = r->ts;
+	s->last_ts = r->ts;
+	s->span_ms = 0;
 	s->rises = 0;
 	s->bits &= (uint8_t)~(HD_COUNTER_PENDING_GAP | HD_COUNTER_NEW_COUNT | HD_COUNTER_CUT_OFF);
 	if (r->after_gap)
@@ -111,9 +112,9 @@ static uint32_t class_of(const struct hd_counter_state *s)
  */
 static struct verdict confirm(struct hd_counter_state *s, const struct reading *r, uint32_t flag)
 {
-	s->event_ts = s->began;
+	s->event_ts = s->last_ts - (int64_t)s->span_ms;
 	s->event_carried = s->carried;
-	s->event_flag = flag;
+	s->event_flag = flag & 0xffu;
 	s->event_bits = s->bits;
 	double delta = r->x - s->first;
 	if (s->first < s->base || flag == HD_FLAG_METER_REPLACED) {
@@ -145,6 +146,7 @@ static bool continue_series(struct hd_counter_state *s, const struct reading *r,
 	if (r->x > s->last)
 		s->rises++;
 	s->last = r->x;
+	s->span_ms += (uint64_t)(r->ts - s->last_ts) & (UINT64_MAX >> 16);
 	s->last_ts = r->ts;
 	if ((double)s->rises >= r->c[C_CONFIRM]) {
 		*ret = confirm(s, r, class_of(s));
@@ -346,7 +348,7 @@ const struct hd_step_kind hd_step_counter = {
 	.option_count = HD_ARRAY_LEN(counter_options),
 	.bits = HD_STEP_STATEFUL,
 	.state_bytes = sizeof(struct hd_counter_state),
-	.state_version = 1,
+	.state_version = 2,
 	.run = run_counter,
 	.check = check_counter,
 };

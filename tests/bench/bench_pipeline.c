@@ -222,7 +222,7 @@ static void bench_bytes(void)
 		HD_ASSERT(data);
 		memset(data, 1, bytes);
 	}
-	print("the same in memory, of 1,000,000 points", "bytes/point", (rss_bytes() - before) / POINTS, NAN, NULL, 200, POINTS);
+	print("the same in memory, of 1,000,000 points", "bytes/point", (rss_bytes() - before) / POINTS, bytes, "parameters and state alone", NAN, POINTS);
 	print("a point in all: block, newest raw values, parameters, state, latest", "bytes/point", (double)(sizeof(struct hd_point_block) + lone.stride + 64), NAN,
 	      NULL, NAN, 1);
 	hd_slab_free(&slab);
