@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reloads of 100,000 points under 100,000 measurements/s: what is lost or doubled on the way to the disk, how long a worker
- * and a measurement wait for it, and what 1,000 of them leave behind in memory.
+ * and a measurement wait for it, and what 1,000 of them leave behind in memory (memory [RELOADS [POINTS]]: that alone).
  */
 #include "bench.h"
 #include "load.h"
@@ -45,29 +45,29 @@ static void print(const char *name, const char *unit, double value, double refer
 					   .goal = goal, .lower_is_better = true, .n = n});
 }
 
-static void reload(struct load *load, double *ret_pause_ms, double *ret_build_ms)
+static void reload(struct load *load, uint32_t points, double *ret_pause_ms, double *ret_build_ms)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
 	struct hd_buf json = {0};
 	load_must(hd_scripts_reload(load_scripts(load), "well", &(struct hd_scripts_change){.force = true}, &json, &err), &err, "reload");
 	*ret_pause_ms = number_of(&json, "\"worst_pause_ms\":");
 	*ret_build_ms = number_of(&json, "\"build_ms\":");
-	if (number_of(&json, "\"points\":") != POINTS || number_of(&json, "\"lost\":") != 0)
+	if (number_of(&json, "\"points\":") != points || number_of(&json, "\"lost\":") != 0)
 		(void)fprintf(stderr, "bench_reload: %s\n", hd_buf_text(&json));
 	hd_buf_done(&json);
 }
 
-static struct load *open_load(uint32_t rate, bool no_disk)
+static struct load *open_load(uint32_t points, uint32_t rate, bool no_disk)
 {
 	const char *dir = getenv("HYDRO_PIPELINES");
 	struct load *load;
-	load_open(&(struct load_config){.points = POINTS, .pipelines = dir ? dir : "scripts/lua/pipelines", .rate = rate, .no_disk = no_disk}, &load);
+	load_open(&(struct load_config){.points = points, .pipelines = dir ? dir : "scripts/lua/pipelines", .rate = rate, .no_disk = no_disk}, &load);
 	return load;
 }
 
 static void bench_pause(void)
 {
-	struct load *load = open_load(RATE, false);
+	struct load *load = open_load(POINTS, RATE, false);
 	double pauses[RELOADS], builds[RELOADS];
 	struct load_account account;
 	uint64_t quiet, busy;
@@ -76,7 +76,7 @@ static void bench_pause(void)
 		load_phase(load, PHASE_QUIET);
 		(void)usleep(500000);
 		load_phase(load, PHASE_RELOAD);
-		reload(load, &pauses[i], &builds[i]);
+		reload(load, POINTS, &pauses[i], &builds[i]);
 	}
 	load_phase(load, PHASE_WARM);
 	load_stop(load, &account);
@@ -92,14 +92,14 @@ static void bench_pause(void)
 	load_close(&load);
 }
 
-static void bench_memory(uint32_t reloads)
+static void bench_memory(uint32_t reloads, uint32_t points)
 {
-	struct load *load = open_load(RATE_LONG, true);
+	struct load *load = open_load(points, RATE_LONG, true);
 	double rss = NAN, largest = 0, pause, build;
 	struct load_account account;
-	load_wait(load, POINTS);
+	load_wait(load, points);
 	for (uint32_t i = 0; i < reloads + WARM; i++) {
-		reload(load, &pause, &build);
+		reload(load, points, &pause, &build);
 		if (i + 1 == WARM)
 			rss = rss_kib();
 		else if (i >= WARM)
@@ -122,6 +122,6 @@ int main(int argc, char **argv)
 	if (!only[0] || strcmp(only, "pause") == 0)
 		bench_pause();
 	if (!only[0] || strcmp(only, "memory") == 0)
-		bench_memory(argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : RELOADS_LONG);
+		bench_memory(argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : RELOADS_LONG, argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : POINTS);
 	return 0;
 }

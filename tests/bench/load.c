@@ -67,7 +67,7 @@ static void synced(void *arg, uint32_t accepted, uint32_t dropped)
 	struct load_job *job = arg;
 	struct latencies *l = &job->load->latencies[job->phase];
 	(void)accepted, (void)dropped;
-	uint32_t i = atomic_fetch_add(&l->count, 1);
+	uint32_t i = job->phase ? atomic_fetch_add(&l->count, 1) : KEPT;
 	if (i < KEPT)
 		l->ms[i] = (float)(hd_clock_real_ns() - job->due_ns) / 1e6f;
 	free(job);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LOAD_PHASES 64u
+#define LOAD_PHASES 64u /* of phase 0 nothing is kept */
 
 struct load;
 
