@@ -84,6 +84,7 @@ struct hd_tx {
 	bool claims;      /* the mark file goes on with the commit */
 	bool anchors;     /* the same, and it was anchored up to: */
 	int64_t anchored_day;
+	bool marks;       /* the mark is written, but there was nothing to count */
 	bool revises;     /* the revision is raised by the commit */
 	int64_t next_id;  /* of the audit; 0 = not looked up yet */
 	int64_t slots_ms; /* time of the last slot change in it; 0 = none */

@@ -241,8 +241,10 @@ static int settle(struct hd_tx *tx, struct identity *id, struct hydro_error *err
 	int64_t counter = HD_MAX(id->counter, (int64_t)HD_MIN(ledger->mark.last.counter, (uint64_t)INT64_MAX / 2));
 	ledger->mark.last = (struct hd_mark){.ledger = ledger->id, .anchored_day = id->anchored};
 	memcpy(ledger->mark.last.machine, ledger->machine, sizeof ledger->machine);
-	tx->claims = true;
-	return hd_ledger_meta_put(tx->db, "counter", counter, err);
+	/* A first mark counts nothing: lost between the commit and it, the ledger is still one that needs none. */
+	tx->marks = true;
+	tx->claims = id->why != NULL;
+	return id->why ? hd_ledger_meta_put(tx->db, "counter", counter, err) : HYDRO_OK;
 }
 
 int hd_ledger_identify(struct hd_ledger *ledger, const struct hd_ledger_config *config, bool *ret_restored, struct hydro_error *err)

@@ -376,14 +376,15 @@ static int flush(struct hd_tx *tx, struct hd_mark *mark, struct hydro_error *err
 		rc = write_counts(tx, err);
 	if (rc == HYDRO_OK && tx->slots_ms != 0)
 		rc = hd_ledger_meta_put(tx->db, "slots_ms", tx->slots_ms, err);
-	if (rc != HYDRO_OK || !(tx->claims || tx->anchors))
+	if (rc != HYDRO_OK || !(tx->claims || tx->anchors || tx->marks))
 		return rc;
 	rc = hd_ledger_meta_get(tx->db, "counter", &counter, err);
-	if (rc == HYDRO_OK)
+	bool counts = tx->claims || tx->anchors;
+	if (rc == HYDRO_OK && counts)
 		rc = hd_ledger_meta_put(tx->db, "counter", counter + 1, err);
 	*mark = tx->ledger->mark.last;
 	mark->anchored_day = tx->anchors ? tx->anchored_day : mark->anchored_day;
-	mark->counter = (uint64_t)counter + 1;
+	mark->counter = (uint64_t)counter + counts;
 	mark->at_ms = now_ms;
 	return rc;
 }
@@ -413,7 +414,7 @@ int hd_tx_end(struct hd_tx *tx, int rc, struct hydro_error *err)
 	else if (tx->revises)
 		atomic_fetch_add_explicit(&ledger->revision, 1, memory_order_release);
 	/* Committed first: a mark behind the ledger is no harm, one before it looks like a restored ledger. */
-	if (rc == HYDRO_OK && (tx->claims || tx->anchors) && ledger->has_mark)
+	if (rc == HYDRO_OK && (tx->claims || tx->anchors || tx->marks) && ledger->has_mark)
 		rc = hd_mark_write(&ledger->mark, &mark, err);
 	(void)pthread_mutex_unlock(&ledger->write_lock);
 	drop(tx);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The shim forgets exactly what was not synced, and the journal survives a cut at every sync.
 
-test_powercut.py BIN [--long]: BIN has powercut.so, shim_script and power_journal. --long: every sync of a longer run, with
+test_powercut.py BIN [--long]: BIN has powercut.so, shim_script, power_journal and power_ledger. --long: every sync of a longer run, with
 parts of the unsynced left on the disk, and cuts in the recovery after a cut.
 """
 import os
@@ -82,6 +82,44 @@ def test_shim(scratch):
         result = run(root, "shim_script", *script.replace("f a", "g a").replace("sync f", "sync g").split(), HYDRO_FAULT_FILE=switch)
         check(result.returncode == 3 and b"Input/output" in result.stderr, f"fault {operation}, switched on: {result.stderr}")
         os.unlink(switch)
+
+
+def ledger_run(root, slots, *more, **how):
+    return run(root, "power_ledger", "run", root, slots, root + ".acks", *more, **how)
+
+
+def ledger_verify(root):
+    return subprocess.run([f"{BIN}/power_ledger", "verify", root, root + ".acks"], stderr=subprocess.PIPE, timeout=120)
+
+
+def test_ledger(scratch):
+    """The ledger of filing: what was sent is never found as not sent, what was filed stays filed, the mark calls nothing restored."""
+    slots = 40 if LONG else 14
+    root = tempfile.mkdtemp(dir=scratch)
+    counter = os.path.join(scratch, "count")
+    result = ledger_run(root, slots, HYDRO_CUT_COUNT_FILE=counter)
+    check(result.returncode == 0 and ledger_verify(root).returncode == 0, f"ledger, without a cut: {result.stderr.decode()}")
+    with open(counter, encoding="ascii") as file:
+        syncs = int(file.read())
+    cuts = 0
+    for k in range(1, syncs + 1, 1 if LONG else max(1, syncs // 40)):
+        for keep in (0, 50) if LONG or k % 5 == 1 else (0,):
+            root = tempfile.mkdtemp(dir=scratch)
+            for cut, seed in ((k, k), (1 + k % 19, k + 1)):  # again, in or after the recovery
+                result = ledger_run(root, slots, cut=cut, keep=keep, seed=seed)
+                check(result.returncode in (0, CUT), f"ledger, cut {k}: {result.returncode} {result.stderr.decode()}")
+            result = ledger_verify(root)
+            check(result.returncode == 0, f"ledger, cut {k}, keep {keep}: {result.returncode} {result.stderr.decode()}")
+            cuts += 2
+            drop(root)
+    print(f"ledger: {cuts} cuts over {syncs} syncs")
+    lost = 0
+    for k in range(8, syncs, 3):
+        root = tempfile.mkdtemp(dir=scratch)
+        ledger_run(root, slots, "nosync", cut=k)
+        lost += ledger_verify(root).returncode == 1
+        drop(root)
+    check(lost > 0, "a ledger that does not sync was not found out")
 
 
 def append(root, batches, *more, **how):
@@ -165,6 +203,7 @@ def main():
         test_shim(scratch)
         test_sqlite(scratch)
         test_journal(scratch)
+        test_ledger(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print("failed" if failures else "passed")
