@@ -214,6 +214,41 @@ class Daemon(Process):
         return {name: float(value) for name, value in pairs}
 
 
+def rut(number):
+    """An invented RUT with its check digit."""
+    total = sum(int(digit) * (2 + i % 6) for i, digit in enumerate(reversed(str(number))))
+    check = 11 - total % 11
+    return f"{number}-{'0' if check == 11 else 'K' if check == 10 else check}"
+
+
+def filing_config(sim_port, settings="timeout = '2s', lease = '1m'"):
+    """The part of hydro.lua that files with the simulator's DGA."""
+    url = f"http://127.0.0.1:{sim_port}/dga/api/v1/mediciones"
+    return f"  filing = {{ {settings}, adapters = {{ dga = {{ options = {{ base_url = '{url}' }} }} }} }},"
+
+
+def set_up_filing(daemon, sim, starts, mode="live", centres=1, on=True):
+    """Centres, an informant, a work for each point of the simulator (spread over the centres), and the switch."""
+    dga = "/api/v1/dga/"
+    daemon.http.call("POST", dga + "informants/", {"name": "informant", "identifier": rut(12345000), "password": "not-a-secret"})
+    points = sim.http.get("/sim/status")["points"]
+    share = -(-points // centres)
+    for number in range(centres):
+        name = f"centre {number + 1}"
+        daemon.http.call("POST", dga + "centres/", {"name": name, "identifier": rut(76100000 + 137 * number), "registration": "simulated", "registered_at": "2025-07-31T04:00:00Z"})
+        query = urllib.parse.urlencode({"centre": name, "informant": "informant", "mode": mode, "starts": starts, "offset": number * share, "limit": share})
+        status, csv, _ = sim.http.raw("GET", "/sim/works.csv?" + query)
+        if status != 200:
+            raise Failed(f"GET /sim/works.csv: {status}")
+        daemon.http.call("POST", dga + "works/import", csv, content_type="text/csv")
+    if on:
+        switch_filing(daemon, True)
+
+
+def switch_filing(daemon, on, reason="a run against the simulator"):
+    daemon.http.call("PUT", "/api/v1/dga/kill-switch", {"on": on, "reason": reason})
+
+
 def with_columns(csv, period, join):
     """The points' CSV with a poll period and a join window for all (None: as it is); http_json has no accounts."""
     import csv as module
@@ -231,6 +266,10 @@ def with_columns(csv, period, join):
             row[account] = ""
         writer.writerow(row + ([join] if join else []))
     return out.getvalue().encode()
+
+
+def iso(ms):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
 
 
 def parse_time(text):

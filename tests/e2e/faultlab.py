@@ -14,8 +14,7 @@ METRICS = hydrolab.METRICS
 JOIN_MS = 30000
 
 
-def iso(ms):
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03d}Z"
+iso = hydrolab.iso
 
 
 def json_provider(sim, name="http_json", history=True):

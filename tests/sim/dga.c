@@ -150,11 +150,32 @@ static bool spoiled(struct sim_request *q, struct sim_answer *a)
 	return true;
 }
 
-static void handle_post(struct sim_request *q, struct sim_answer *a, uint32_t form)
+/* A POST that says so is another system's: filed, but not judged. */
+static bool is_foreign(const struct sim_request *q)
+{
+	return sim_request_header(q, "X-Sim-Foreign") != NULL;
+}
+
+static void post_foreign(struct sim_request *q, struct sim_answer *a, const struct sim_filing *filing)
+{
+	char receipt[SIM_RECEIPT_TEXT];
+	if (sim_ledger_file(q->sim->ledger, filing, q->now_ms, SIM_FILE_STORED | SIM_FILE_FOREIGN, receipt) != SIM_FILED) {
+		answer_duplicate(a, receipt);
+		return;
+	}
+	sim_judge_foreign(q->sim->judge);
+	answer_filed(a, filing->kind, receipt);
+}
+
+static void handle_post(struct sim_request *q, struct sim_answer *a, uint32_t kind)
 {
 	struct sim_filing filing;
 	char why[96];
-	bool good = sim_dga_read(q, form, &filing, why, sizeof why);
+	bool good = sim_dga_read(q, kind, &filing, why, sizeof why);
+	if (good && is_foreign(q)) {
+		post_foreign(q, a, &filing);
+		return;
+	}
 	sim_judge_post(q->sim->judge, &filing, q->now_ms);
 	enum sim_ledger_outcome outcome = spoiled(q, a) ? SIM_REFUSED : post(q, a, &filing, good ? NULL : why);
 	bool accepted = outcome == SIM_FILED || outcome == SIM_DUPLICATE;
