@@ -300,6 +300,7 @@ int hd_filing_open(const struct hd_filing_config *config, struct hd_filing **ret
 	pthread_cond_init(&f->cond, &attr);
 	pthread_condattr_destroy(&attr);
 	f->clock_good = true;
+	f->opened_ms = hd_clock_wall_ms();
 	f->minute_ms = f->retry_ms = INT64_MIN;
 	f->next_ms = INT64_MIN;
 	f->anchor_day = f->pack_day = INT64_MIN;

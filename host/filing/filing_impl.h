@@ -19,6 +19,7 @@
 #define FILING_CHECK_BOUND_MS (30 * 60 * HD_MS_PER_S)   /* a check that has waited so long alternates with filings */
 #define FILING_CHECK_TRIES 12u                          /* unclear answers to one check, each twice as late as the one before */
 #define FILING_SETTLE_MS (20 * 60 * HD_MS_PER_S)        /* so long a slot waits for a reading nearer to its due time */
+#define FILING_FETCH_MS (10 * 60 * HD_MS_PER_S)         /* after a start: what was read meanwhile is on its way */
 #define FILING_LOOK_MAX_MS (60 * 60 * HD_MS_PER_S)
 #define FILING_LOOK_SLOTS 200u                          /* waiting slots that one query of history serves */
 #define FILING_RETRY_MS (60 * HD_MS_PER_S)              /* after a failure of our own disk or memory */
@@ -184,6 +185,7 @@ struct hd_filing {
 	uint64_t revision;
 	uint64_t slot_count, waiting_count, payload_bytes;
 	int64_t reload_ns, reload_cost_ns; /* real */
+	int64_t opened_ms;              /* wall clock at the start */
 	bool loaded, on, on_hold, clock_good, stopped_by_clock;
 	int64_t hold_from_ms, hold_to_ms;
 	int64_t offset_ms, offset_since_ms; /* wall - BOOTTIME */

@@ -251,6 +251,18 @@ static void missing(struct look *l, int64_t due_ms)
 	row->add_marks = HD_SLOT_OVER_LAG;
 }
 
+/*
+ * Until when a nearer reading is waited for: not beyond the settling time, nor so long that the deadline would be missed. Who starts
+ * after a standstill first gives collection the time to fetch what was read meanwhile, unless that would cost the deadline.
+ */
+static int64_t settled(const struct look *l, int64_t due_ms, int64_t deadline_ms)
+{
+	int64_t last = HD_MIN(due_ms + FILING_SETTLE_MS, deadline_ms), fetched = l->f->opened_ms + FILING_FETCH_MS;
+	if (last >= fetched)
+		return last;
+	return deadline_ms > l->now_ms ? HD_MIN(fetched, deadline_ms) : fetched;
+}
+
 /* One waiting slot: frozen, missing, or later. */
 static void look_at(struct look *l, int64_t due_ms)
 {
@@ -270,7 +282,7 @@ static void look_at(struct look *l, int64_t due_ms)
 	}
 	struct hd_pace_rules rules = l->f->rules;
 	rules.deadline_ms = hd_adapter_info(adapter)->deadline_ms;
-	int64_t last = HD_MIN(due_ms + FILING_SETTLE_MS, r.ts_ms + rules.deadline_ms - rules.reserve_ms);
+	int64_t last = settled(l, due_ms, r.ts_ms + rules.deadline_ms - rules.reserve_ms);
 	if (l->newest_ms >= due_ms || l->now_ms >= last) {
 		freeze(l, due_ms, adapter, &r, all);
 		return;
@@ -298,9 +310,6 @@ static int look_range(struct look *l, uint32_t first, uint32_t end)
 		}
 	}
 	l->newest_ms = l->count ? l->readings[l->count - 1].ts_ms : INT64_MIN;
-	/* Beyond the settling time nothing nearer is waited for. */
-	if (l->now_ms >= newest_due + FILING_SETTLE_MS)
-		l->newest_ms = INT64_MAX;
 	for (uint32_t i = first; i < end && !l->full; i++)
 		look_at(l, w->waiting[i]);
 	return l->full ? HYDRO_E_NOMEM : HYDRO_OK;
