@@ -154,7 +154,8 @@ static void step(struct hd_filing *f, int64_t *ret_next_ms)
 	next = HD_MIN(next, f->minute_ms);
 	if (hd_ledger_revision(f->config.ledger) != f->revision)
 		next = HD_MIN(next, now_ms + 20 * f->reload_cost_ns / HD_NS_PER_MS + 1);
-	*ret_next_ms = HD_MAX(next, f->retry_ms);
+	/* A timer may be armed for "at once" (INT64_MIN): what waits for it takes differences. */
+	*ret_next_ms = HD_MAX(HD_MAX(next, f->retry_ms), now_ms);
 	publish(f, *ret_next_ms);
 }
 
