@@ -15,4 +15,7 @@ return {
     -- nettra = { options = { base_url = "https://…" }, concurrency = 32 },
     -- novus = { options = { base_url = "https://…" }, rate = 20 },
   },
+
+  -- Filing with the DGA: off until `hydroctl dga kill-switch on`, and then for works in mode live alone.
+  -- filing = { adapters = { dga = {} } },
 }
