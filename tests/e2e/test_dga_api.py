@@ -8,6 +8,7 @@ import zipfile
 
 import e2e
 import faultlab
+from browser import Browser
 from e2e import hydrolab, wait_until
 
 HOUR = 3600000
@@ -308,6 +309,27 @@ def test_what_the_old_system_filed_is_asked_for_by_get():
     assert json.loads(lab().ctl("--json", "cutover", "compare", "OB-0901-6", "--ask", "--from", slot["due"]))["queued"] == 1
     row = wait_until(lambda: next((r for r in lab().get(f"cutover/OB-0901-6/compare?{window}")["items"] if r["outcome"] != "open"), None), 20, "the answer to the GET")
     assert row["outcome"] == "differs" and "totalizador" in row["text"], row
+
+
+def test_the_page_shows_the_switch_todays_slots_alarms_and_works():
+    try:
+        browser = Browser()
+    except FileNotFoundError as missing:
+        raise e2e.Skip(str(missing)) from None
+    browser.open(f"http://127.0.0.1:{lab().daemon.port}/")
+    browser.wait("document.getElementById('state').textContent !== '…'")
+    browser.run(f"document.getElementById('key').value = {lab().daemon.key!r}; document.getElementById('login').requestSubmit()")
+    browser.wait("document.body.dataset.ready")
+    assert browser.run("document.getElementById('dga-state').textContent") == "enviando"
+    text = browser.run("document.getElementById('dga').innerText")
+    assert "A tiempo hoy" in text and "OB-0901-1" in text and "UTC-4" in text, text
+    browser.run("document.getElementById('dga-code').value = 'OB-0901-2'; document.getElementById('dga-search').requestSubmit()")
+    browser.wait("document.querySelectorAll('#dga-works tr').length === 1")
+    browser.run("document.querySelector('#dga-works tr').click()")
+    browser.wait("document.querySelectorAll('#dga-slots tr').length > 5")
+    assert "informada" in browser.run("document.getElementById('dga-slots').innerText")
+    assert not browser.errors, browser.errors
+    browser.close()
 
 
 def test_roles_and_unknown_things_are_refused():
