@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import zipfile
 
@@ -30,13 +31,17 @@ class Lab:
     def go_to(self, until):
         if self.daemon:
             assert self.daemon.stop() == 0, self.daemon.log_text()[-2000:]
+            shutil.copy(self.folder / "hydrod" / "data" / "filing.db", self.folder / "backup.db")
+        self.start(until)
+        wait_until(lambda: self.sim.http.get("/sim/status")["now_ms"] >= until, 90, f"the clock at {faultlab.iso(until)}")
+        wait_until(lambda: self.status()["in_flight"] == 0, 30, "calls that end")
+
+    def start(self, until):
         extra = f"  filing = {{ adapters = {{ dga = {{ plugin = 'dga', options = {{ base_url = 'http://127.0.0.1:{self.sim.port}/dga/api/v1/mediciones/' }} }} }} }},"
         self.daemon = hydrolab.Daemon(self.folder / "hydrod", self.sim.port, extra=extra,
                                       options=("--clock", f"sim:{self.clock}@{faultlab.iso(T0)}", "--until", faultlab.iso(until)))
         if not self.daemon.points():
             self.daemon.import_from(self.sim, period=300)
-        wait_until(lambda: self.sim.http.get("/sim/status")["now_ms"] >= until, 90, f"the clock at {faultlab.iso(until)}")
-        wait_until(lambda: self.status()["in_flight"] == 0, 30, "calls that end")
 
     def call(self, method, path, value=None, expect=None, content_type="application/json"):
         return self.daemon.http.call(method, DGA + path, value, content_type=content_type, expect=expect)
@@ -96,6 +101,17 @@ def test_a_rut_is_checked_by_its_digit_and_a_password_is_never_shown():
     assert "has_password" in out and "secreta" not in out, out
     informant = lab().get("informants/")["items"][0]
     assert informant["has_password"] and "password" not in informant, informant
+
+
+def test_a_certificate_is_kept_with_its_end():
+    path = hydrolab.ROOT / "tests" / "fuzz" / "corpus" / "pem" / "certificate"
+    assert "CN=dga.ejemplo.example" in lab().ctl("certificates", "add", path, "--name", "dga.pem", "--centre", "Centro Norte")
+    kept = lab().get("certificates/")["items"][0]
+    assert kept["not_after"] == "2126-11-02T04:33:28Z" and kept["state"] == "good" and kept["centre"], kept
+    refusal("POST", "certificates/", b"hola", 400, "application/x-pem-file")
+    assert "dga.pem" in lab().ctl("certificates", "list")
+    lab().ctl("certificates", "remove", kept["id"])
+    assert lab().get("certificates/")["items"] == []
 
 
 def test_works_come_from_csv_with_errors_by_line_and_live_wants_a_registration():
@@ -349,6 +365,20 @@ def test_the_document_of_the_api_has_every_route_of_filing():
     assert len([path for path in paths if path.startswith(DGA)]) >= 30, [path for path in paths if path.startswith(DGA)]
     schema = lab().daemon.http.get("/openapi.json")["components"]["schemas"]["DgaWork"]
     assert {"code", "kind", "standard"} == set(schema["required"]), schema["required"]
+
+
+def test_after_a_restore_filing_waits_for_a_person():
+    until = lab().sim.http.get("/sim/status")["now_ms"]
+    assert lab().daemon.stop() == 0
+    data = lab().folder / "hydrod" / "data"
+    for rest in data.glob("filing.db*"):
+        rest.unlink()
+    shutil.copy(lab().folder / "backup.db", data / "filing.db")
+    lab().start(until)
+    assert lab().status()["on_hold"] and "on hold" in lab().ctl("status", code=1)
+    assert lab().ctl("hold", "leave", "--reason", "respaldo revisado")
+    assert not lab().status()["on_hold"]
+    assert "not on hold" in lab().ctl("hold", "leave", "--reason", "otra vez", code=1)
 
 
 def test_all_is_put_away():
