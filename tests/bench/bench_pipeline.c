@@ -28,9 +28,10 @@
 #define LUA "function (m, state, point) if m.flow and m.level and m.flow > 0 and m.level <= 0 then m:flag('level', 'pumping_dry') end end,\n"
 #define SCRIPT(steps) "return pipeline { name = 'bench', build = function (point) return {\n" steps "} end }\n"
 
-/* All that a well may have. */
-static const char well_params[] = "{\"litres_per_pulse\":10,\"offset\":5,\"max_m3h\":200,\"flow_from\":\"total\",\"level_offset\":-2,\"level_divisor\":100,"
-				  "\"sensor_depth\":60,\"flow_granted\":20,\"dry_level\":1}";
+/* A well as most are; and all that the ready script can be asked for beside its detector. */
+static const char plain_well[] = "{\"litres_per_pulse\":10,\"offset\":5,\"sensor_depth\":80,\"flow_granted\":20}";
+static const char whole_well[] = "{\"litres_per_pulse\":10,\"offset\":5,\"max_m3h\":200,\"flow_from\":\"total\",\"level_offset\":-2,\"level_divisor\":100,"
+				 "\"sensor_depth\":60,\"flow_granted\":20,\"volume_granted\":50000,\"volume_used\":10,\"dry_level\":1}";
 
 static struct hd_names *names;
 static struct hd_watchdog *watchdog;
@@ -203,18 +204,26 @@ static double rss_bytes(void)
 	return (double)pages * 4096;
 }
 
-/* The ready well with all its parameters; and what a million of them, given to the slab one by one, take in memory. */
-static void bench_bytes(void)
+static uint32_t bytes_of_well(struct lone *lone, const char *params)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
-	struct lone lone = {0};
-	struct hd_slab *slab;
 	struct hd_shape_info info;
-	must(hd_script_load("scripts/lua/pipelines/well.lua", "scripts/lua/lib", &lone.script, &err), &err, "well (run from the repository's root)");
-	make_plan(&lone, well_params);
-	hd_shape_info(lone.plan->shape, &info);
-	uint32_t bytes = info.params * (uint32_t)sizeof(double) + info.state_bytes;
-	print("parameters and step state of the ready well, all its parameters given", "bytes/point", bytes, NAN, NULL, 200, 1);
+	must(hd_script_load("scripts/lua/pipelines/well.lua", "scripts/lua/lib", &lone->script, &err), &err, "well (run from the repository's root)");
+	make_plan(lone, params);
+	hd_shape_info(lone->plan->shape, &info);
+	return info.params * (uint32_t)sizeof(double) + info.state_bytes;
+}
+
+/* The ready well; and what a million of them, given to the slab one by one, take in memory. */
+static void bench_bytes(void)
+{
+	struct lone lone = {0}, whole = {0};
+	struct hd_slab *slab;
+	uint32_t bytes = bytes_of_well(&lone, plain_well);
+	print("parameters and step state of the ready well: pulses, level, depth, right", "bytes/point", bytes, NAN, NULL, 200, 1);
+	print("the same with everything that it can be asked for: volume of the year, flow from the total, scaled level", "bytes/point", bytes_of_well(&whole, whole_well),
+	      NAN, NULL, NAN, 1);
+	close_lone(&whole);
 	HD_ASSERT(hd_slab_new(&slab) == HYDRO_OK);
 	double before = rss_bytes();
 	for (uint32_t i = 0; i < POINTS; i++) {
@@ -222,7 +231,7 @@ static void bench_bytes(void)
 		HD_ASSERT(data);
 		memset(data, 1, bytes);
 	}
-	print("the same in memory, of 1,000,000 points", "bytes/point", (rss_bytes() - before) / POINTS, bytes, "parameters and state alone", NAN, POINTS);
+	print("of the former in memory, 1,000,000 points", "bytes/point", (rss_bytes() - before) / POINTS, bytes, "parameters and state alone", 200, POINTS);
 	print("a point in all: block, newest raw values, parameters, state, latest", "bytes/point", (double)(sizeof(struct hd_point_block) + lone.stride + 64), NAN,
 	      NULL, NAN, 1);
 	hd_slab_free(&slab);
