@@ -66,7 +66,9 @@ int hd_scripts_build_in(struct hd_scripts *s, struct hd_lua *lua, struct hd_spec
 	struct hd_plan_fault fault = {0};
 	uint32_t generation = 0;
 	int rc = hd_script_build(lua, script, point, spec, &diag, err);
-	if (rc == HYDRO_OK)
+	if (lua == s->builder && s->trial && !hd_names_find(s->config.names, HD_NAME_GENERATION, hd_script_version(script)))
+		spec->script = hd_script_name(script);
+	else if (rc == HYDRO_OK)
 		rc = hd_names_intern(s->config.names, HD_NAME_GENERATION, hd_script_version(script), &generation, err);
 	if (rc == HYDRO_OK) {
 		/* What goes live is of the pipeline's own shapes, which its stored plans are found among. */
@@ -238,7 +240,7 @@ static int try_selftest(struct hd_scripts *s, struct hd_script *script, struct h
 	return rc;
 }
 
-int hd_scripts_try(struct hd_scripts *s, struct hd_script *script, uint32_t *ret_samples, struct hd_scripts_diags *diags, struct hydro_error *err)
+static int try_script(struct hd_scripts *s, struct hd_script *script, uint32_t *ret_samples, struct hd_scripts_diags *diags, struct hydro_error *err)
 {
 	struct hd_diag diag = {0};
 	int rc = hd_lua_attach(s->builder, script, &diag, err);
@@ -251,5 +253,14 @@ int hd_scripts_try(struct hd_scripts *s, struct hd_script *script, uint32_t *ret
 		rc = try_selftest(s, script, diags, err);
 	if (rc != HYDRO_OK)
 		hd_lua_detach(s->builder, script);
+	return rc;
+}
+
+int hd_scripts_try(struct hd_scripts *s, struct hd_script *script, uint32_t *ret_samples, struct hd_scripts_diags *diags, struct hydro_error *err)
+{
+	bool was = s->trial;
+	s->trial = true;
+	int rc = try_script(s, script, ret_samples, diags, err);
+	s->trial = was;
 	return rc;
 }

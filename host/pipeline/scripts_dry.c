@@ -45,7 +45,9 @@ static int run(struct hd_scripts *s, struct hd_script *script, const struct hd_p
 	       struct hd_scripts_diags *diags, struct hd_buf *ret_json, struct hydro_error *err)
 {
 	struct hd_plan *plan = NULL;
+	s->trial = true;
 	int rc = hd_scripts_build(s, script, point, &plan, diags, err); /* for its diagnostics; what it was made of is in s->spec */
+	s->trial = false;
 	hd_plan_free(&plan);
 	if (rc != HYDRO_OK)
 		return rc;

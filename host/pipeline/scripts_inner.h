@@ -36,12 +36,13 @@ struct hd_scripts {
 	struct hd_pipeline *pipeline; /* NULL before the start */
 	struct hd_lua *workers[HD_WORKERS_MAX]; /* each the worker's own once it runs */
 	uint32_t worker_count;
-	pthread_mutex_t lock; /* guards: entries, entry_count, builder, tester, spec; one change at a time */
+	pthread_mutex_t lock; /* guards: entries, entry_count, builder, tester, spec, trial; one change at a time */
 	struct hd_scripts_entry entries[HD_SCRIPTS_MAX];
 	uint32_t entry_count;
 	struct hd_lua *builder; /* has all live scripts: builds plans */
 	struct hd_lua *tester;  /* runs selftests; their steps run in `builder` */
 	struct hd_spec spec;
+	bool trial;           /* what the builder builds may never live: it makes no names that are kept for ever */
 	struct hd_scripts_job *job; /* a past window run again */
 
 	pthread_t thread; /* follows files and points */

@@ -392,6 +392,7 @@ int hd_scripts_check(struct hd_scripts *s, const char *name, const char *text, s
 	struct attempt a = {.s = s, .change = &no_change, .result = "valid"};
 	struct hd_plans *plans = NULL;
 	(void)pthread_mutex_lock(&s->lock);
+	s->trial = true;
 	int rc = text ? hd_scripts_load_text(s, name, text, len, &a.script, err) : hd_scripts_load_file(s, name, &a.script, err);
 	if (rc != HYDRO_OK) {
 		hd_scripts_diag(&a.diags, NULL, NULL, err);
@@ -406,6 +407,7 @@ int hd_scripts_check(struct hd_scripts *s, const char *name, const char *text, s
 		hd_plans_free(&plans);
 		hd_lua_detach(s->builder, a.script);
 	}
+	s->trial = false;
 	answer(&a, name, rc, err, ret_json);
 	hd_script_unref(&a.script);
 	(void)pthread_mutex_unlock(&s->lock);

@@ -282,7 +282,9 @@ static void add_summary(struct replay *r)
 static int replay_script(struct replay *r, struct hd_script *script, struct hd_scripts_diags *diags, struct hydro_error *err)
 {
 	char id[HD_UUID_TEXT];
+	r->s->trial = true;
 	int rc = hd_scripts_build(r->s, script, r->point, &r->plan, diags, err);
+	r->s->trial = false;
 	if (rc == HYDRO_OK)
 		rc = make_state(r, err);
 	if (rc != HYDRO_OK)

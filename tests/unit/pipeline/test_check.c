@@ -185,6 +185,33 @@ Test(check, the_list_says_whether_the_folder_has_what_runs)
 	stand_close(&st);
 }
 
+Test(check, what_is_only_tried_makes_no_names_that_are_kept_for_ever)
+{
+	struct stand st;
+	hydro_raw raw = {.ts_ms = RIG_T0 + 9 * RIG_HOUR, .metric = HD_METRIC_PULSES, .value = 36};
+	stand_open(&st, 3, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	(void)feed(&st, 0, 1);
+	cr_assert_eq(check(&st, "-- 0\n" SECOND), HYDRO_OK);
+	uint32_t rules = hd_names_count(st.rig.names, HD_NAME_RULE), generations = hd_names_count(st.rig.names, HD_NAME_GENERATION);
+	for (int i = 1; i <= 10; i++) {
+		char text[sizeof SECOND + 64];
+		int len = snprintf(text, sizeof text, "-- %d\n%s", i, SECOND);
+		cr_assert_eq(check(&st, text), HYDRO_OK, "%s", st.err.text);
+		hd_buf_clear(&st.json);
+		cr_assert_eq(hd_scripts_dry_run(st.scripts, "t", text, (size_t)len, 0, &raw, 1, &st.json, &st.err), HYDRO_OK);
+		hd_buf_clear(&st.json);
+		cr_assert_eq(hd_scripts_replay(st.scripts, "t", text, (size_t)len, 0, RIG_T0, RIG_T0 + 9 * RIG_HOUR, &st.json, &st.err), HYDRO_OK);
+	}
+	cr_assert_eq(hd_names_count(st.rig.names, HD_NAME_RULE), rules);
+	cr_assert_eq(hd_names_count(st.rig.names, HD_NAME_GENERATION), generations);
+	/* What lives has its own. */
+	hd_buf_clear(&st.json);
+	cr_assert_eq(hd_scripts_put(st.scripts, "t", SECOND, strlen(SECOND), NULL, &st.json, &st.err), HYDRO_OK);
+	cr_assert_eq(hd_names_count(st.rig.names, HD_NAME_GENERATION), generations + 1);
+	cr_assert_eq(strncmp(generation(&st, feed(&st, 0, 2)), "t@", 2), 0);
+	stand_close(&st);
+}
+
 /* The line that says what a step takes, before "function name(o) end"; NULL when the step is not there. */
 static const char *annotation(const char *text, const char *step, size_t *ret_len)
 {
