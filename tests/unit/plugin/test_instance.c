@@ -61,24 +61,52 @@ Test(instance, tables_of_older_and_newer_minors_work_and_a_missing_tail_reads_as
 	world_done(&w);
 }
 
+static void provides(struct world *w, const struct hd_instance *frozen)
+{
+	cJSON *point = cJSON_Parse("{\"device_token\":\"t\"}");
+	struct hd_options *options = NULL;
+	cr_assert_eq(hd_options_parse(hd_instance_descriptor(frozen), HYDRO_SCOPE_POINT, point, w->names, &options, &w->err), HYDRO_OK, "%s", w->err.text);
+	cJSON_Delete(point);
+	cr_assert_float_eq(parse_of(hd_instance_provider(frozen), hd_options_abi(options), "2.5"), 2.5, 0.0);
+	hd_options_unref(&options);
+}
+
+/* A sink of 0.2: a slot, its payload, and what an answer means. */
+static void files(const struct hd_sink *sink)
+{
+	struct hydro_error err = {.struct_size = sizeof err};
+	hydro_filing_slot slot = {.struct_size = sizeof slot, .fields = 3, .code = "W-1", .kind = "well", .standard = "hourly", .due_ms = 1000, .values = {2.5, 7}};
+	hydro_filing_payload payload = {.struct_size = sizeof payload};
+	hydro_filing_send send = {.struct_size = sizeof send, .code = "W-1", .kind = "well", .payload = payload.text, .centre = "c", .informant = "i", .secret = "s"};
+	hydro_http_response response = {.struct_size = sizeof response, .status = 200, .body = "OK r1", .body_len = 5, .content_type = ""};
+	hydro_filing_answer answer = {.struct_size = sizeof answer};
+	cr_assert_str_eq(sink->ops.filing_info(sink->self)->family, "frozen");
+	cr_assert_eq(sink->ops.filing_needed(sink->self, &slot), 7);
+	cr_assert_eq(sink->ops.filing_prepare(sink->self, &slot, &payload, &err), HYDRO_E_INVALID);
+	cr_assert_str_eq(err.text, "level: there is no value");
+	slot.standard = "monthly";
+	cr_assert_eq(sink->ops.filing_prepare(sink->self, &slot, &payload, &err), HYDRO_OK, "%s", err.text);
+	cr_assert_str_eq(payload.text, "1000 flow=2.50 total=7.00");
+	cr_assert_eq(sink->ops.filing_parse(sink->self, &send, &response, &answer, &err), HYDRO_OK);
+	cr_assert(answer.outcome == HYDRO_FILING_FILED && strcmp(answer.receipt, "r1") == 0);
+}
+
 Test(instance, a_plugin_built_with_each_published_header_loads_and_works)
 {
 	struct world w;
 	char list[] = HD_FROZEN, *rest = NULL;
 	world_init(&w);
-	for (char *number = strtok_r(list, ";", &rest); number; number = strtok_r(NULL, ";", &rest)) {
+	for (char *number = strtok_r(list, ",", &rest); number; number = strtok_r(NULL, ",", &rest)) {
 		char name[32];
 		(void)snprintf(name, sizeof name, "frozen_%.16s", number);
 		name[strcspn(name, ".")] = '_';
 		world_add(&w, name, name);
 		world_open(&w);
 		struct hd_instance *frozen = create(&w, "f", name, NULL, HYDRO_OK);
-		cJSON *point = cJSON_Parse("{\"device_token\":\"t\"}");
-		struct hd_options *options = NULL;
-		cr_assert_eq(hd_options_parse(hd_instance_descriptor(frozen), HYDRO_SCOPE_POINT, point, w.names, &options, &w.err), HYDRO_OK, "%s", w.err.text);
-		cJSON_Delete(point);
-		cr_assert_float_eq(parse_of(hd_instance_provider(frozen), hd_options_abi(options), "2.5"), 2.5, 0.0);
-		hd_options_unref(&options);
+		if (hd_instance_sink(frozen))
+			files(hd_instance_sink(frozen));
+		else
+			provides(&w, frozen);
 		hd_instance_free(&frozen);
 		hd_plugins_close(&w.plugins);
 	}
