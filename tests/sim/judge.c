@@ -37,7 +37,7 @@ struct work {
 };
 
 struct centre {
-	int64_t *calls; /* ring of the last `rate` calls */
+	int64_t *calls; /* ring of the last calls: as many as may be made in the judge's span */
 	uint64_t count;
 };
 
@@ -130,13 +130,20 @@ static void break_rule(struct sim_judge *j, uint32_t rule, const struct work *w,
 		j->kept[j->kept_count++] = (struct violation){rule, (uint32_t)(w - j->works), slot_ms, now_ms};
 }
 
-/* Any rate + 1 calls must take longer than a second. */
+
+/* A sliding second; where arrivals jitter, ten of them. */
+static uint32_t span_s(const struct sim_judge *j)
+{
+	return j->sim->config.dga_tolerance_ms > 0 ? 10 : 1;
+}
+
+/* One call more than may be made in the span must take longer than it. */
 static void call(struct sim_judge *j, const struct work *w, int64_t slot_ms, int64_t now_ms)
 {
 	struct centre *c = &j->centres[w->centre - 1];
-	uint32_t rate = j->sim->config.dga_rate;
-	int64_t *oldest = &c->calls[c->count % rate];
-	if (c->count >= rate && now_ms - *oldest < SECOND_MS - HD_MIN(j->sim->config.dga_tolerance_ms, SECOND_MS))
+	uint32_t most = j->sim->config.dga_rate * span_s(j);
+	int64_t *oldest = &c->calls[c->count % most];
+	if (c->count >= most && now_ms - *oldest < span_s(j) * SECOND_MS - j->sim->config.dga_tolerance_ms)
 		break_rule(j, SIM_RULE_RATE, w, slot_ms, now_ms);
 	*oldest = now_ms;
 	c->count++;
@@ -148,7 +155,7 @@ static bool add_centre(struct sim_judge *j, const char *company)
 	if (!centres)
 		return false;
 	j->centres = centres;
-	int64_t *calls = calloc(j->sim->config.dga_rate, sizeof *calls);
+	int64_t *calls = calloc((size_t)j->sim->config.dga_rate * span_s(j), sizeof *calls);
 	if (!calls || !hd_map_put(&j->centre_numbers, company, strlen(company), j->centre_count)) {
 		free(calls);
 		return false;

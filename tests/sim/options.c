@@ -41,7 +41,7 @@ static const struct option {
 	{"dga-spacing", "SPAN", "least time between two POSTs of one work (default 5m)", TYPE_SPAN, AT(dga_spacing_ms), 0, 0},
 	{"dga-window", "SPAN", "before a slot, in which its reading must lie (default 1h)", TYPE_SPAN, AT(dga_window_ms), 0, 0},
 	{"dga-lag", "SPAN", "longest time between measurement and filing (default 7d)", TYPE_SPAN, AT(dga_lag_ms), 0, 0},
-	{"dga-tolerance", "SPAN", "by which arrivals may be too close (default 250ms; 0 on a simulated clock)", TYPE_SPAN, AT(dga_tolerance_ms), -1, 0},
+	{"dga-tolerance", "SPAN", "by which arrivals may be too close (default 1s; 0 on a simulated clock)", TYPE_SPAN, AT(dga_tolerance_ms), -1, 0},
 	{"threads", "N", "threads that serve (default 2)", TYPE_U32, AT(threads), 1, 64},
 	{"connections", "N", "connections at most (default 20000)", TYPE_U32, AT(connections), 16, 200000},
 	{"help", NULL, "this text", TYPE_HELP, 0, 0, 0},

@@ -26,7 +26,7 @@
 #define SIM_TOKEN_TEXT 48u
 #define SIM_KEY_TEXT 24u
 #define SIM_NO_POINT UINT32_MAX
-#define SIM_TOLERANCE_MS 250
+#define SIM_TOLERANCE_MS 1000
 #define SIM_POINTS_MAX (1u << 27)
 
 extern const char *const sim_service_names[SIM_SERVICES];
