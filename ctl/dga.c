@@ -135,18 +135,28 @@ int ctl_dga_slots(struct ctl *ctl)
 	return list_path(ctl, &path, columns, HD_ARRAY_LEN(columns));
 }
 
+/* A time as people write it; without a zone it is on the DGA's clock, UTC-4 all year. */
+static void add_due(struct hd_buf *path, const char *due)
+{
+	char text[64];
+	size_t len = strlen(due);
+	bool local = (len == 16 || len == 19) && (due[10] == 'T' || due[10] == ' ') && strspn(due + 11, "0123456789:") == len - 11;
+	(void)snprintf(text, sizeof text, "%.10sT%.8s%s-04:00", due, local ? due + 11 : "", len == 16 ? ":00" : "");
+	ctl_escape(path, local ? text : due);
+}
+
 /* "slots/WORK/DUE" from the next two arguments; false after saying what is missing. */
 static bool slot_path(struct ctl *ctl, struct hd_buf *path)
 {
 	const char *work = ctl_positional(ctl), *due = ctl_positional(ctl);
 	if (!work || !due) {
-		(void)ctl_usage("which slot? Give the WORK and when it is due, as 2026-01-31T14:00:00-04:00");
+		(void)ctl_usage("which slot? Give the WORK and when it is due, as 2026-01-31T14:00");
 		return false;
 	}
 	hd_buf_add_text(path, DGA "slots/");
 	ctl_escape(path, work);
 	hd_buf_add_char(path, '/');
-	ctl_escape(path, due);
+	add_due(path, due);
 	return true;
 }
 

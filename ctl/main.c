@@ -90,7 +90,7 @@ const struct ctl_command ctl_commands[] = {
 	 "--work WORK\tof one work\n--state LIST\tstates, comma-separated: unknown,refused\n--mark late|over_lag|checked|flagged|foreign\twith this mark\n" DGA_WINDOW
 	 "\n--newest\tthe newest first\n--limit N\tat most N (50)",
 	 ctl_dga_slots},
-	{"dga show", "WORK DUE", "one slot: why it stands where it stands, when it goes next, all that happened to it", NULL, ctl_dga_show},
+	{"dga show", "WORK DUE", "one slot: why it stands where it stands, when it goes next, all that happened to it; DUE without a zone is UTC-4", NULL, ctl_dga_show},
 	{"dga receipts", "[RECEIPT]", "receipts, or the one", "--work WORK\tof one work\n" DGA_WINDOW "\n--csv\tall of them as CSV\n--limit N\tat most N (50)", ctl_dga_receipts},
 	{"dga verify", "[RECEIPT]", "prove a receipt: slot, payload, request, answer, check, chain; without one walk the audit's chains",
 	 "--work WORK\twithout RECEIPT: of one work", ctl_dga_verify},

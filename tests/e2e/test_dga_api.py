@@ -197,6 +197,7 @@ def test_a_slot_tells_all_that_happened_to_it_without_a_password():
     assert b"una clave secreta" not in data
     out = lab().ctl("show", "OB-0901-1", slot["due"])
     assert "queued" in out and slot["receipt"] in out, out
+    assert "OB-0901-1" in lab().ctl("show", "OB-0901-1", "2026-01-01 00:00") and "2026-01-01T04:00:00Z" in lab().ctl("show", "OB-0901-1", "2026-01-01T00:00")
     status, _, _ = lab().daemon.http.raw("GET", DGA + "slots/OB-0901-1/2026-01-01T00:30:00Z")
     assert status == 404
 

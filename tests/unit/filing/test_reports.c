@@ -131,6 +131,12 @@ Test(report, it_is_a_page_that_needs_nothing_else_with_every_receipt)
 		cr_expect_not_null(strstr(text, receipt), "%s", receipt);
 	}
 	keep("report.html", &html);
+	hd_buf_clear(&html);
+	struct hd_report_query query = {.client = "Agrícola <Sur> & Cía", .from_ms = KIT_DUE, .to_ms = KIT_DUE + DAY, .now_ms = KIT_DUE + DAY};
+	cr_assert_eq(hd_report_document(kit.ledger.ledger, kit.adapters, &query, HD_DOC_HTML, &html, &kit.err), HYDRO_OK, "%s", kit.err.text);
+	cr_expect_not_null(strstr(hd_buf_text(&html), "Agrícola &lt;Sur&gt; &amp; Cía"));
+	cr_expect_null(strstr(hd_buf_text(&html), "<Sur>"));
+	cr_expect_null(strstr(hd_buf_text(&html), "dos0"));
 	hd_buf_done(&html);
 	dga_kit_end(&kit);
 }
