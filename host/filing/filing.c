@@ -42,7 +42,9 @@ static void take_woken(struct hd_filing *f, int64_t now_ms)
 			w->watched = false;
 			if (w->waiting_count == 0)
 				continue;
-			w->look_ms = now_ms;
+			/* Past data comes oldest first: what is late already waits for the nearer readings behind this one. */
+			bool is_late = now_ms - w->waiting[w->waiting_count - 1] > FILING_SETTLE_MS;
+			w->look_ms = HD_MIN(w->look_ms, now_ms + (is_late ? FILING_BACKFILL_MS : 0));
 			filing_work_arm(f, w);
 		}
 	}

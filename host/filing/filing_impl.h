@@ -20,6 +20,7 @@
 #define FILING_CHECK_TRIES 12u                          /* unclear answers to one check, each twice as late as the one before */
 #define FILING_SETTLE_MS (20 * 60 * HD_MS_PER_S)        /* so long a slot waits for a reading nearer to its due time */
 #define FILING_FETCH_MS (10 * 60 * HD_MS_PER_S)         /* after a start: what was read meanwhile is on its way */
+#define FILING_BACKFILL_MS (60 * HD_MS_PER_S)           /* from the first past reading to the look for late slots */
 #define FILING_LOOK_MAX_MS (60 * 60 * HD_MS_PER_S)
 #define FILING_LOOK_SLOTS 200u                          /* waiting slots that one query of history serves */
 #define FILING_RETRY_MS (60 * HD_MS_PER_S)              /* after a failure of our own disk or memory */

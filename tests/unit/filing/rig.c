@@ -72,7 +72,7 @@ void rig_open_ledger(struct rig *rig)
 	must(hd_key_open(key_path, true, &key, &err), &err);
 	struct hd_ledger_config config = {.path = path, .mark_path = mark, .key = &key, .machine = "test"};
 	must(hd_ledger_open(&config, &rig->ledger, &rig->restored, &err), &err);
-	struct hd_net_config net = {.manual = true, .timeout_ms = 300, .connect_timeout_ms = 300};
+	struct hd_net_config net = {.manual = true, .timeout_ms = RIG_TIMEOUT_MS, .connect_timeout_ms = RIG_TIMEOUT_MS};
 	must(hd_net_open(&net, &rig->net, &err), &err);
 }
 
@@ -107,7 +107,7 @@ struct rig *rig_new(void)
 	must(fake_adapter_add(rig->adapters, "fake", "2025-07-31", &rig->regulator, &err), &err);
 	rig_open_ledger(rig);
 	parties(rig);
-	rig->config = (struct hd_filing_config){.manual = true, .lease_ms = 60000, .timeout_ms = 300, .arg = rig, .history = history, .point = point,
+	rig->config = (struct hd_filing_config){.manual = true, .lease_ms = 60000, .timeout_ms = RIG_TIMEOUT_MS, .arg = rig, .history = history, .point = point,
 						.clock_good = clock_good, .event = event};
 	return rig;
 }

@@ -12,6 +12,7 @@
 #define DAY_MS (24 * HOUR_MS)
 #define MINUTE_MS INT64_C(60000)
 #define RIG_READINGS_MAX 20000u
+#define RIG_TIMEOUT_MS 5000 /* real: a busy machine must not time out what the regulator has answered */
 
 struct reading {
 	uint32_t point;

@@ -67,7 +67,7 @@ Test(engine_thread, files_while_others_ask_and_act)
 		rig_read_hours(rig, works[i], FIRST, FIRST + 5 * HOUR_MS);
 	}
 	hd_net_close(&rig->net);
-	struct hd_net_config net = {.timeout_ms = 300, .connect_timeout_ms = 300};
+	struct hd_net_config net = {.timeout_ms = RIG_TIMEOUT_MS, .connect_timeout_ms = RIG_TIMEOUT_MS};
 	cr_assert_eq(hd_net_open(&net, &rig->net, &err), HYDRO_OK);
 	rig->config.manual = false;
 	atomic_store(&stop, false);
@@ -101,7 +101,7 @@ Test(engine_thread, closing_waits_for_what_is_under_way_and_writes_it_down)
 	uint32_t work = rig_work(rig, "OB-1");
 	rig_read(rig, work, FIRST);
 	hd_net_close(&rig->net);
-	struct hd_net_config net = {.timeout_ms = 300, .connect_timeout_ms = 300};
+	struct hd_net_config net = {.timeout_ms = RIG_TIMEOUT_MS, .connect_timeout_ms = RIG_TIMEOUT_MS};
 	cr_assert_eq(hd_net_open(&net, &rig->net, &err), HYDRO_OK);
 	rig->config.manual = false;
 	rig->regulator.answer = slow_answer;
