@@ -221,7 +221,7 @@ static const hydro_plugin plugin = {
 	.struct_size = sizeof plugin,
 	.magic = HYDRO_ABI_MAGIC,
 	.abi_major = HYDRO_ABI_MAJOR,
-	.abi_minor_needed = HYDRO_ABI_MINOR,
+	.abi_minor_needed = 1,
 	.kind = HYDRO_KIND_PROVIDER,
 	.name = "novus",
 	.version = "0.1.0",
@@ -236,5 +236,5 @@ static const hydro_plugin plugin = {
 
 const hydro_plugin *hydro_plugin_entry(uint32_t host_major, uint32_t host_minor)
 {
-	return host_major == HYDRO_ABI_MAJOR && host_minor >= HYDRO_ABI_MINOR ? &plugin : NULL;
+	return host_major == HYDRO_ABI_MAJOR && host_minor >= 1 ? &plugin : NULL;
 }
