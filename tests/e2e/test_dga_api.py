@@ -376,7 +376,8 @@ def test_after_a_restore_filing_waits_for_a_person():
         rest.unlink()
     shutil.copy(lab().folder / "backup.db", data / "filing.db")
     lab().start(until)
-    assert lab().status()["on_hold"] and "on hold" in lab().ctl("status", code=1)
+    wait_until(lambda: lab().status()["on_hold"], 20, "the hold")
+    assert "on hold" in lab().ctl("status", code=1)
     assert lab().ctl("hold", "leave", "--reason", "respaldo revisado")
     assert not lab().status()["on_hold"]
     assert "not on hold" in lab().ctl("hold", "leave", "--reason", "otra vez", code=1)
