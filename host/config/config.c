@@ -77,9 +77,10 @@ static const struct { const char *path, *type, *doc; } trees[] = {
 	{"roles", "list", "list of collector, processor, dga, business, analytics; all by default"},
 	{"providers", "table", "name = { plugin, options, isolation, concurrency, rate, timeout }"},
 	{"analytics", "table", "name = { plugin, options }: what `detect` steps of pipelines may name"},
-	{"filing.adapters", "table", "name = { plugin, options }: the regulators' manuals that works are filed by; none = this daemon does not file"},
+	{"filing.adapters", "table", "name = { plugin, options, isolation }: the regulators' manuals that works are filed by; none = this daemon does not file"},
 };
 static const char *const analytics_keys[] = {"plugin", "options"};
+static const char *const adapter_keys[] = {"plugin", "options", "isolation"};
 static const char *const provider_keys[] = {"plugin", "options", "isolation", "concurrency", "rate", "timeout"};
 /* Beside provider_keys, in the same order. */
 static const struct hd_config_setting provider_settings[] = {
@@ -98,6 +99,7 @@ static const struct hd_config_setting analytics_settings[] = {
 static const struct hd_config_setting adapter_settings[] = {
 	{"filing.adapters.NAME.plugin", "text", "NAME", NULL, 0, 0, "sink plugin that files"},
 	{"filing.adapters.NAME.options", "table", "", NULL, 0, 0, "the plugin's own options; `hydro-runner --probe FILE.so` lists them"},
+	{"filing.adapters.NAME.isolation", "choice", "none", " none process ", 0, 0, "process: run in a hydro-runner of its own, whose crash harms nothing else"},
 };
 static const char *const role_names[] = {"collector", "processor", "dga", "business", "analytics"};
 
@@ -361,23 +363,28 @@ static int set_provider(const struct source *source, const cJSON *node, struct h
 	return HYDRO_OK;
 }
 
-static int set_instance(const struct source *source, const char *tree, const cJSON *node, struct hd_config_instance *ret, struct hydro_error *err)
+/* `keys`: what such an instance takes; "isolation" where it may run in a process of its own. */
+static int set_instance(const struct source *source, const char *tree, const cJSON *node, const char *const *keys, size_t key_count, struct hd_config_instance *ret,
+			struct hydro_error *err)
 {
+	bool may_be_apart = strcmp(keys[key_count - 1], "isolation") == 0;
 	*ret = (struct hd_config_instance){.name = node->string, .plugin = node->string};
 	const cJSON *child;
 	cJSON_ArrayForEach(child, node) {
 		const char *key = child->string ? child->string : "?", *text = cJSON_GetStringValue(child);
 		char path[256];
 		(void)snprintf(path, sizeof path, "%s.%s.%s", tree, node->string, key);
-		const char *near = hd_nearest_name(key, analytics_keys, HD_ARRAY_LEN(analytics_keys));
+		const char *near = hd_nearest_name(key, keys, key_count);
 		if (strcmp(key, "plugin") == 0 && text)
 			ret->plugin = text;
 		else if (strcmp(key, "options") == 0 && (cJSON_IsObject(child) || cJSON_IsArray(child)))
 			ret->options = cJSON_IsObject(child) ? child : NULL;
+		else if (may_be_apart && strcmp(key, "isolation") == 0 && text && (strcmp(text, "none") == 0 || strcmp(text, "process") == 0))
+			ret->isolated = strcmp(text, "process") == 0;
 		else if (near)
 			return refuse(source, path, err, "not a setting, or not a value for it; nearest: %s", near);
 		else
-			return refuse(source, path, err, "no such setting of an instance of %s (plugin, options)", tree);
+			return refuse(source, path, err, "no such setting of an instance of %s (plugin, options%s)", tree, may_be_apart ? ", isolation" : "");
 	}
 	return HYDRO_OK;
 }
@@ -411,12 +418,12 @@ static int add_provider(const struct source *source, const cJSON *node, struct h
 
 static int add_analytics(const struct source *source, const cJSON *node, struct hd_config *config, struct hydro_error *err)
 {
-	return set_instance(source, "analytics", node, &config->analytics[config->analytics_count++], err);
+	return set_instance(source, "analytics", node, analytics_keys, HD_ARRAY_LEN(analytics_keys), &config->analytics[config->analytics_count++], err);
 }
 
 static int add_adapter(const struct source *source, const cJSON *node, struct hd_config *config, struct hydro_error *err)
 {
-	return set_instance(source, "filing.adapters", node, &config->adapters[config->adapter_count++], err);
+	return set_instance(source, "filing.adapters", node, adapter_keys, HD_ARRAY_LEN(adapter_keys), &config->adapters[config->adapter_count++], err);
 }
 
 static int check_filing(const struct source *source, const struct hd_config *config, struct hydro_error *err)

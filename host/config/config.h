@@ -35,6 +35,7 @@ struct hd_config_instance {
 	const char *name;
 	const char *plugin;
 	const cJSON *options; /* as a provider's */
+	bool isolated;        /* in a process of its own; of a sink that files */
 };
 
 struct hd_config {

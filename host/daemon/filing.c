@@ -204,7 +204,7 @@ static int open_adapters(struct hd_daemon *d, struct daemon_filing *f, struct hy
 	for (uint32_t i = 0; rc == HYDRO_OK && i < d->config->adapter_count; i++) {
 		const struct hd_config_instance *a = &d->config->adapters[i];
 		struct hydro_error why = {0};
-		rc = hd_instance_create(d->plugins, a->name, a->plugin, a->options, &f->instances[i], &why);
+		rc = hd_instance_create_isolated(d->plugins, a->name, a->plugin, a->options, a->isolated ? HD_ISOLATION_PROCESS : HD_ISOLATION_AUTO, &f->instances[i], &why);
 		if (rc == HYDRO_OK)
 			rc = hd_adapters_add(f->adapters, f->instances[i], &why);
 		if (rc != HYDRO_OK)

@@ -61,6 +61,8 @@ Test(config, what_is_wrong_is_refused_with_file_line_and_reason)
 		{"return { seal = 'some' }", "\"some\" is not one of"},
 		{"return { roles = { 'boss' } }", "\"boss\" is not a role"},
 		{"return { providers = { twin = { rat = 1 } } }", "providers.twin.rat"},
+		{"return {\n filing = { adapters = { dga = { isolation = \"thread\" } } } }", "hydro.lua:2: filing.adapters.dga.isolation: not a setting, or not a value for it; nearest: isolation"},
+		{"return {\n analytics = { anomaly = { isolation = \"process\" } } }", "hydro.lua:2: analytics.anomaly.isolation: no such setting of an instance of analytics (plugin, options)"},
 		{"return {\n analytics = { anomaly = { opts = {} } } }", "hydro.lua:2: analytics.anomaly.opts: no such setting of an instance of analytics (plugin, options)"},
 		{"return { analytics = { anomaly = 3 } }", "analytics.anomaly: a table expected"},
 		{"return {\n a = = 1 }", "hydro.lua:2:"},
