@@ -108,6 +108,8 @@ static void applied(struct hd_filing *f, const struct hd_slot_change *row, struc
 		slot->last_attempt_ms = now_ms;
 	if (row->payload)
 		keep_payload(f, slot, own, row);
+	if (row->receipt && slot->payload && !slot->receipt)
+		slot->receipt = strdup(row->receipt);
 	filing_slot_time(f, slot);
 	if (own->not_before_ms)
 		slot->not_before_ms = own->not_before_ms;

@@ -63,10 +63,13 @@ static void again(struct filing_slot *slot, int64_t now_ms)
 	filing_check_queue(slot);
 }
 
-/* The receipt is in the ledger alone. */
-static int take_receipt(struct hd_filing *f, struct filing_call *call, struct hydro_error *err)
+static int take_receipt(struct hd_filing *f, const struct filing_slot *slot, struct filing_call *call, struct hydro_error *err)
 {
 	struct hd_slot row;
+	if (slot->receipt) {
+		(void)snprintf(call->receipt, sizeof call->receipt, "%s", slot->receipt);
+		return HYDRO_OK;
+	}
 	int rc = hd_ledger_slot(f->config.ledger, call->work, call->due_ms, &row, err);
 	if (rc == HYDRO_OK)
 		memcpy(call->receipt, row.receipt, sizeof call->receipt);
@@ -81,7 +84,7 @@ static int start(struct hd_filing *f, struct filing_slot *slot, int64_t now_ms, 
 	hydro_filing_send send;
 	if (!call)
 		return err->code;
-	int rc = take_receipt(f, call, err);
+	int rc = take_receipt(f, slot, call, err);
 	if (rc == HYDRO_OK)
 		rc = filing_call_send(f, call, slot->work, false, now_ms, &send, err);
 	if (rc == HYDRO_OK)

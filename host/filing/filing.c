@@ -128,6 +128,7 @@ static void publish(struct hd_filing *f, int64_t next_ms)
 	s->checks = f->checks;
 	memcpy(s->answers, f->answers, sizeof s->answers);
 	f->status_revision = f->revision;
+	f->waits_until_ms = f->retry_ms;
 	f->next_ms = next_ms;
 	pthread_mutex_unlock(&f->lock);
 }
@@ -145,6 +146,8 @@ static void step(struct hd_filing *f, int64_t *ret_next_ms)
 	if (f->loaded && now_ms >= f->retry_ms && !f->closing) {
 		take_woken(f, now_ms);
 		run_timers(f, now_ms);
+		if (f->relink)
+			filing_points_link(f);
 		filing_changes_flush(f, now_ms);
 		if (now_ms >= f->retry_ms)
 			filing_send(f, now_ms);
@@ -216,7 +219,13 @@ static void wait_until(struct hd_filing *f, int64_t real_ns)
 /* With the lock. */
 static bool has_something(const struct hd_filing *f)
 {
-	return f->woken_up || f->acts || f->closing || f->woken_count > 0;
+	return f->woken_up || f->acts || f->closing || (f->woken_count > 0 && hd_clock_wall_ms() >= f->waits_until_ms);
+}
+
+/* Answers that may be written down now. With the lock. */
+static bool has_answers(const struct hd_filing *f)
+{
+	return f->done && hd_clock_wall_ms() >= f->waits_until_ms;
 }
 
 /* Until there is something to do. With the lock. */
@@ -227,12 +236,13 @@ static void wait_for_work(struct hd_filing *f)
 		int64_t real_ns = hd_clock_real_ns(), left_ms = f->next_ms - hd_clock_wall_ms();
 		if (simulated && f->status_revision != hd_ledger_revision(f->config.ledger))
 			return;
-		if (left_ms <= 0 || (f->done && (simulated || real_ns - f->done_since_ns >= FILING_FLUSH_NS)))
+		bool answers = has_answers(f);
+		if (left_ms <= 0 || (answers && (simulated || real_ns - f->done_since_ns >= FILING_FLUSH_NS)))
 			return;
 		int64_t wait_ns = HD_MIN(left_ms, WAIT_MAX_MS) * HD_NS_PER_MS;
 		if (simulated)
 			wait_ns = SIM_POLL_MS * HD_NS_PER_MS;
-		else if (f->done)
+		else if (answers)
 			wait_ns = HD_MIN(wait_ns, f->done_since_ns + FILING_FLUSH_NS - real_ns);
 		wait_until(f, real_ns + wait_ns);
 	}
@@ -389,7 +399,7 @@ void hd_filing_wake(struct hd_filing *f)
 bool hd_filing_is_idle(struct hd_filing *f, int64_t *ret_next_ms)
 {
 	pthread_mutex_lock(&f->lock);
-	bool idle = !f->busy && !has_something(f) && !f->done && f->status.in_flight == 0 && f->next_ms > hd_clock_wall_ms() &&
+	bool idle = !f->busy && !has_something(f) && !has_answers(f) && f->outstanding == 0 && f->next_ms > hd_clock_wall_ms() &&
 		    f->status_revision == hd_ledger_revision(f->config.ledger);
 	*ret_next_ms = f->next_ms;
 	/* Who asks is who moves a simulated clock. */

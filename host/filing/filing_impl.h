@@ -42,6 +42,7 @@ struct filing_slot {
 	struct filing_work *work;
 	const struct hd_adapter *adapter; /* that made its payload; NULL: not known here any more */
 	char *payload;                  /* kept until it was checked, if there was room; else read from the ledger */
+	char *receipt;                  /* the same */
 	int64_t due_ms, measured_ms;
 	int64_t not_before_ms;          /* turn, retry or check */
 	int64_t last_attempt_ms;
@@ -187,6 +188,7 @@ struct hd_filing {
 	uint64_t slot_count, waiting_count, payload_bytes;
 	int64_t reload_ns, reload_cost_ns; /* real */
 	int64_t opened_ms;              /* wall clock at the start */
+	bool relink; /* a point was found that was not there before */
 	bool loaded, on, on_hold, clock_good, stopped_by_clock;
 	int64_t hold_from_ms, hold_to_ms;
 	int64_t offset_ms, offset_since_ms; /* wall - BOOTTIME */
@@ -198,7 +200,7 @@ struct hd_filing {
 	uint32_t not_ready_told;
 	int64_t totals_ns;
 
-	pthread_mutex_t lock; /* guards: done, outstanding, acts, woken, watches, status, next_ms, busy, woken_up, closing */
+	pthread_mutex_t lock; /* guards: done, outstanding, acts, woken, watches, status, waits_until_ms, next_ms, busy, woken_up, closing */
 	pthread_cond_t cond;
 	struct filing_call *done;
 	uint32_t outstanding; /* calls that the client has and has not given back */
@@ -210,6 +212,7 @@ struct hd_filing {
 	uint32_t watch_count;
 	struct hd_filing_status status;
 	uint64_t status_revision;
+	int64_t waits_until_ms; /* retry_ms, as others see it */
 	int64_t next_ms;
 	bool busy, woken_up, started;
 	_Atomic bool closing;
@@ -224,6 +227,7 @@ void filing_event(struct hd_filing *f, uint32_t level, const char *event, uint32
 /* ---- registry.c: works, centres, informants, settings as the ledger has them ---- */
 int filing_registry_load(struct hd_filing *f, int64_t now_ms, struct hydro_error *err);
 void filing_registry_done(struct hd_filing *f);
+void filing_points_link(struct hd_filing *f);
 struct filing_work *filing_work(struct hd_filing *f, uint32_t number);      /* NULL */
 struct filing_centre *filing_centre(struct hd_filing *f, uint32_t number); /* NULL */
 /* Identifier and secret of an informant, read once and kept. */

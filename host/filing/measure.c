@@ -334,8 +334,12 @@ void filing_look(struct hd_filing *f, struct filing_work *w, int64_t now_ms)
 	struct look l = {.f = f, .w = w, .now_ms = now_ms, .again_ms = FILING_NEVER};
 	int rc = HYDRO_OK;
 	uint32_t before = f->changes.count;
-	if (w->point == UINT32_MAX && f->config.point && !f->config.point(f->config.arg, &w->point_id, &w->point))
-		w->point = UINT32_MAX;
+	if (w->point == UINT32_MAX && f->config.point) {
+		if (f->config.point(f->config.arg, &w->point_id, &w->point))
+			f->relink = true;
+		else
+			w->point = UINT32_MAX;
+	}
 	/* From before the query on: what comes in meanwhile is not missed. */
 	filing_watch(f, w, window_start(w, w->waiting[0]), INT64_MAX);
 	for (uint32_t i = 0; rc == HYDRO_OK && i < w->waiting_count; i += FILING_LOOK_SLOTS)

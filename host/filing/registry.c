@@ -328,8 +328,9 @@ static int load_works(struct loading *l, struct hydro_error *err)
 }
 
 /* Points of which works are filed, for the samples that are waited for. */
-static void link_points(struct hd_filing *f)
+void filing_points_link(struct hd_filing *f)
 {
+	f->relink = false;
 	pthread_mutex_lock(&f->lock);
 	for (uint32_t i = 0; i < f->watch_count; i++)
 		f->watches[i].work = 0;
@@ -407,7 +408,7 @@ int filing_registry_load(struct hd_filing *f, int64_t now_ms, struct hydro_error
 		return rc;
 	f->loaded = true;
 	f->revision = revision;
-	link_points(f);
+	filing_points_link(f);
 	count_works(f);
 	return HYDRO_OK;
 }

@@ -39,6 +39,7 @@ static void payload_forget(struct hd_filing *f, struct filing_slot *slot)
 	if (slot->payload)
 		f->payload_bytes -= slot->payload_len;
 	free(HD_STEAL(slot->payload));
+	free(HD_STEAL(slot->receipt));
 }
 
 void filing_slot_drop(struct hd_filing *f, struct filing_slot *slot)
