@@ -149,6 +149,7 @@ static const struct hd_schema_field change_fields[] = {
 	{"out", I, REQ, 0, 0, NULL, "measurements made of them"},
 	{"lost", I, REQ, 0, 0, NULL, "0"},
 	{"worst_pause_ms", N, REQ, 0, 0, NULL, "longest time that a worker took no reading because of it"},
+	{"worst_pause_cpu_ms", N, REQ, 0, 0, NULL, "most CPU time of one of its pauses: what is more above was other processes' time"},
 	{"states_kept", I, REQ, 0, 0, NULL, "steps of points that go on with their state"},
 	{"states_reset", I, REQ, 0, 0, NULL, "steps of points that begin anew"},
 	{"reset", A, REQ, 0, 0, NULL, "which steps those are, as kind:target or kind:id"},

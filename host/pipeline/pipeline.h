@@ -183,6 +183,7 @@ struct hd_swap_report {
 	uint64_t samples_in;   /* readings taken while it lasted */
 	uint64_t samples_out;  /* samples made of them, revisions not counted: one each */
 	int64_t worst_pause_ns; /* longest time that a worker took no reading because of it; what other processes took of it too */
+	int64_t worst_cpu_ns;   /* most CPU time of one pause: what it would be on an idle machine */
 };
 /*
  * Gives points other plans: each worker switches at a batch boundary, before its next reading. Returns when all have.

@@ -87,7 +87,7 @@ struct hd_scripts_change {
 
 /*
  * Takes the pipeline's file as it is now. {"pipeline","result":"live"|"canary"|"unchanged","generation","hash","version",
- * "points","in","out","lost","worst_pause_ms","states_kept","states_reset","reset":[step],"build_ms","written"}. HYDRO_E_NOTFOUND, HYDRO_E_CONFIG,
+ * "points","in","out","lost","worst_pause_ms","worst_pause_cpu_ms","states_kept","states_reset","reset":[step],"build_ms","written"}. HYDRO_E_NOTFOUND, HYDRO_E_CONFIG,
  * HYDRO_E_STALE. name NULL: all whose file has changed, and the answer is a list.
  */
 int hd_scripts_reload(struct hd_scripts *scripts, const char *name, const struct hd_scripts_change *change, struct hd_buf *ret_json,

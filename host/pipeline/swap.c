@@ -115,23 +115,35 @@ static void finish(struct hd_worker *w)
 	all->samples_in += own->samples_in;
 	all->samples_out += own->samples_out;
 	all->worst_pause_ns = HD_MAX(all->worst_pause_ns, own->worst_pause_ns);
+	all->worst_cpu_ns = HD_MAX(all->worst_cpu_ns, own->worst_cpu_ns);
 	if (--swap->left == 0)
 		(void)pthread_cond_signal(&swap->done);
 	(void)pthread_mutex_unlock(&swap->lock);
 }
 
-static void note_pause(struct hd_worker *w, int64_t began_ns)
+struct pause {
+	int64_t began_ns, cpu_ns;
+};
+
+static struct pause begin_pause(void)
+{
+	return (struct pause){hd_clock_real_ns(), hd_clock_thread_cpu_ns()};
+}
+
+static void end_pause(struct hd_worker *w, struct pause pause)
 {
 	struct hd_swap_report *own = &w->swap->of_worker[w->index];
-	own->worst_pause_ns = HD_MAX(own->worst_pause_ns, hd_clock_real_ns() - began_ns);
+	own->worst_pause_ns = HD_MAX(own->worst_pause_ns, hd_clock_real_ns() - pause.began_ns);
+	own->worst_cpu_ns = HD_MAX(own->worst_cpu_ns, hd_clock_thread_cpu_ns() - pause.cpu_ns);
 }
 
 bool hd_worker_swap_slice(struct hd_worker *w)
 {
 	struct hd_swap *swap = w->swap;
-	int64_t began = hd_clock_real_ns(), now = began;
+	struct pause pause = begin_pause();
+	int64_t now = pause.began_ns;
 	uint32_t looked = 0;
-	while (w->swap_at < swap->plans->end && now - began < SLICE_NS) {
+	while (w->swap_at < swap->plans->end && now - pause.began_ns < SLICE_NS) {
 		if (++looked % SLICE_LOOK == 0)
 			now = hd_clock_real_ns();
 		uint32_t point = w->swap_at;
@@ -149,7 +161,7 @@ bool hd_worker_swap_slice(struct hd_worker *w)
 		if (block)
 			hd_worker_swap_point(w, block, point);
 	}
-	note_pause(w, began);
+	end_pause(w, pause);
 	if (w->swap_at < swap->plans->end)
 		return true;
 	finish(w);
@@ -159,14 +171,14 @@ bool hd_worker_swap_slice(struct hd_worker *w)
 static void begin_swap(void *arg, struct hd_worker *w)
 {
 	struct hd_swap *swap = arg;
-	int64_t began = hd_clock_real_ns();
+	struct pause pause = begin_pause();
 	if (w->pending_count)
 		hd_worker_execute(w); /* the batch boundary */
 	swap->of_worker[w->index].samples_in = w->count.readings;
 	swap->of_worker[w->index].samples_out = new_samples(w);
 	w->swap = swap;
 	w->swap_at = 0;
-	note_pause(w, began);
+	end_pause(w, pause);
 }
 
 int hd_pipeline_swap(struct hd_pipeline *p, struct hd_plans *plans, struct hd_swap_report *ret, struct hydro_error *err)

@@ -45,12 +45,13 @@ static void print(const char *name, const char *unit, double value, double refer
 					   .goal = goal, .lower_is_better = true, .n = n});
 }
 
-static void reload(struct load *load, uint32_t points, double *ret_pause_ms, double *ret_build_ms)
+static void reload(struct load *load, uint32_t points, double *ret_pause_ms, double *ret_cpu_ms, double *ret_build_ms)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
 	struct hd_buf json = {0};
 	load_must(hd_scripts_reload(load_scripts(load), "well", &(struct hd_scripts_change){.force = true}, &json, &err), &err, "reload");
 	*ret_pause_ms = number_of(&json, "\"worst_pause_ms\":");
+	*ret_cpu_ms = number_of(&json, "\"worst_pause_cpu_ms\":");
 	*ret_build_ms = number_of(&json, "\"build_ms\":");
 	if (number_of(&json, "\"points\":") != points || number_of(&json, "\"lost\":") != 0)
 		(void)fprintf(stderr, "bench_reload: %s\n", hd_buf_text(&json));
@@ -68,7 +69,7 @@ static struct load *open_load(uint32_t points, uint32_t rate, bool no_disk)
 static void bench_pause(void)
 {
 	struct load *load = open_load(POINTS, RATE, false);
-	double pauses[RELOADS], builds[RELOADS];
+	double pauses[RELOADS], cpu[RELOADS], builds[RELOADS];
 	struct load_account account;
 	uint64_t quiet, busy;
 	load_wait(load, 2 * POINTS);
@@ -76,13 +77,14 @@ static void bench_pause(void)
 		load_phase(load, PHASE_QUIET);
 		(void)usleep(500000);
 		load_phase(load, PHASE_RELOAD);
-		reload(load, POINTS, &pauses[i], &builds[i]);
+		reload(load, POINTS, &pauses[i], &cpu[i], &builds[i]);
 	}
 	load_phase(load, PHASE_WARM);
 	load_stop(load, &account);
 	print("measurements lost over the reloads", "measurements", (double)account.lost, NAN, NULL, 0, account.fed);
 	print("measurements doubled over the reloads", "measurements", (double)account.doubled, NAN, NULL, 0, account.fed);
 	print("worst pause of a worker", "ms", bench_quantile(pauses, RELOADS, 1), NAN, NULL, 10, RELOADS);
+	print("CPU time of the worst pause, the swap's own part", "ms", bench_quantile(cpu, RELOADS, 1), NAN, NULL, NAN, RELOADS);
 	print("pause of a worker, median of reloads", "ms", bench_quantile(pauses, RELOADS, 0.5), NAN, NULL, NAN, RELOADS);
 	double still = load_latency(load, PHASE_QUIET, 0.99, &quiet), moving = load_latency(load, PHASE_RELOAD, 0.99, &busy);
 	print("due to on disk while reloading, p99", "ms", moving, still, "without a reload, p99", NAN, busy);
@@ -95,11 +97,11 @@ static void bench_pause(void)
 static void bench_memory(uint32_t reloads, uint32_t points)
 {
 	struct load *load = open_load(points, RATE_LONG, true);
-	double rss = NAN, largest = 0, pause, build;
+	double rss = NAN, largest = 0, pause, cpu, build;
 	struct load_account account;
 	load_wait(load, points);
 	for (uint32_t i = 0; i < reloads + WARM; i++) {
-		reload(load, points, &pause, &build);
+		reload(load, points, &pause, &cpu, &build);
 		if (i + 1 == WARM)
 			rss = rss_kib();
 		else if (i >= WARM)

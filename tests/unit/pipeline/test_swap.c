@@ -109,6 +109,18 @@ Test(swap, what_goes_in_across_a_swap_comes_out_of_it_once)
 	stand_close(&st);
 }
 
+Test(swap, a_build_that_is_endless_for_one_point_ends_and_what_ran_runs_on)
+{
+	struct stand st;
+	stand_open(&st, 10, FIRST, HD_SCRIPTS_EDIT_WRITE, false);
+	uint32_t live = feed(&st, 7, 1)->generation;
+	int rc = put(&st, HEAD "build = function (point) if point.name == 'p7' then while true do pcall(error) end end return { " TOTAL "} end }", 0);
+	cr_assert_eq(rc, HYDRO_E_LIMIT, "%d %s", rc, st.err.text);
+	cr_assert_not_null(strstr(answer(&st), "CPU time (point p7)"), "%s", answer(&st));
+	cr_assert_eq(feed(&st, 7, 2)->generation, live);
+	stand_close(&st);
+}
+
 Test(swap, without_an_earlier_version_a_rollback_says_so)
 {
 	struct stand st;
