@@ -89,7 +89,7 @@ void hd_shapes_set_detectors(struct hd_shapes *shapes, const struct hd_detectors
 
 /* The declarative steps as lua/lua.h wants them. [any] */
 const struct hd_lua_step_doc *hd_steps_lua_docs(uint32_t *ret_count);
-/* The steps with options, formula, state and flags, as Markdown. [any] */
+/* The steps with options, formula, state and flags, and the scheme of flags and quality, as Markdown: scripts/lua/STEPS.md. [any] */
 bool hd_steps_markdown(struct hd_buf *ret);
 
 #endif

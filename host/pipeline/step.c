@@ -2,6 +2,7 @@
 #include "pipeline/step.h"
 
 #include "lua/lua.h"
+#include "model/flags.h"
 #include "pipeline/detect.h"
 
 #include <math.h>
@@ -97,8 +98,27 @@ static void add_default(struct hd_buf *ret, const struct hd_step_option *option)
 		hd_buf_add_text(ret, "none");
 }
 
+static void add_scheme(struct hd_buf *ret)
+{
+	hd_buf_add_text(ret, "## Flags and quality\n\n"
+			     "Each value has a quality from 0 (bad) over 0.5 (suspect) to 1 (good). A flag caps it; where several do, the lowest holds, and a flag of the whole\n"
+			     "measurement caps all its metrics. A metric without a value is missing, never filled. The score of a measurement is the mean of its qualities.\n"
+			     "QARTOD's flags: 1 GOOD = quality 1, 3 SUSPECT = below 1, 4 FAIL = 0, 2 UNKNOWN = `unjudged`, 9 MISSING = no value.\n\n"
+			     "A flag carries its rule: `<script>@<hash>/<step>` (`well@3f2a91c0/range:flow`), `plugin <name> <version>/<step>` for a detector's, `intake/<flag>` for\n"
+			     "what no script judged. The measurement says which script and hash made it. A Lua step's own flag is shown by the name it was given; in its rule that\n"
+			     "name stands behind a `!`.\n\n| flag | caps quality at | |\n|---|---|---|\n");
+	for (uint32_t i = 1; i < HD_FLAG_END; i++) {
+		const struct hd_flag_info *info = hd_flag_info(i);
+		if (info)
+			hd_buf_printf(ret, "| `%s` | %g | %s |\n", info->name, (double)info->quality, info->doc);
+	}
+}
+
 bool hd_steps_markdown(struct hd_buf *ret)
 {
+	hd_buf_add_text(ret, "# Steps\n\nMade from the table of steps that the compiler checks scripts by (`host/pipeline/step*.c`); `test_plan` tells when it is not.\n"
+			     "A step whose input is missing in a reading is skipped. Units are checked between steps. State is kept for each point, through reloads and\n"
+			     "restarts, by the step's kind and target, or its `id`. A number \"of the point\" may differ from point to point without another plan.\n\n");
 	static const char *const types[] = {"", "metric", "metric (made)", "number of the point", "number", "duration", "true/false",
 					    "table of numbers", "metrics", "names", "unit", "numbers", "dated tables"};
 	uint32_t count;
@@ -127,5 +147,6 @@ bool hd_steps_markdown(struct hd_buf *ret)
 		}
 		hd_buf_add_char(ret, '\n');
 	}
+	add_scheme(ret);
 	return !ret->failed;
 }

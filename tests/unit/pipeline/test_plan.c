@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "rig.h"
 
+#include "base/fs.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct names_shapes {
@@ -203,7 +206,27 @@ Test(plan, the_reference_names_every_step_and_option)
 		(void)snprintf(want, sizeof want, "## %s\n", kinds[i].name);
 		cr_assert(strstr(hd_buf_text(&text), want) != NULL);
 	}
+	for (uint32_t i = 1; i < HD_FLAG_END; i++) {
+		char want[64];
+		(void)snprintf(want, sizeof want, "| `%s` | ", hd_flag_info(i)->name);
+		cr_assert_not_null(strstr(hd_buf_text(&text), want), "%s", want);
+	}
 	hd_buf_done(&text);
+}
+
+/* HYDRO_UPDATE=1 writes it anew. */
+Test(plan, the_reference_in_the_tree_is_of_this_table)
+{
+	static const char path[] = HD_SOURCE_DIR "/scripts/lua/STEPS.md";
+	struct hd_buf text = {0}, kept = {0};
+	struct hydro_error err = {.struct_size = sizeof err};
+	cr_assert(hd_steps_markdown(&text));
+	if (getenv("HYDRO_UPDATE"))
+		cr_assert_eq(hd_fs_write_atomic(path, text.data, text.len, 0644, &err), HYDRO_OK, "%s", err.text);
+	cr_assert_eq(hd_fs_read(path, 1u << 20, &kept, &err), HYDRO_OK, "%s", err.text);
+	cr_assert(kept.len == text.len && memcmp(kept.data, text.data, text.len) == 0, "%s: run this test with HYDRO_UPDATE=1", path);
+	hd_buf_done(&text);
+	hd_buf_done(&kept);
 }
 
 Test(plan, a_dry_run_shows_each_step_and_stores_nothing)
