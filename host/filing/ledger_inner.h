@@ -140,6 +140,17 @@ int hd_chain_head(struct hd_db *db, uint32_t work, struct hd_chain_head *ret, st
 int hd_chain_step(struct hd_chain_walk *walk, struct hd_audit_row *row, uint64_t expected, const uint8_t *stored, struct hydro_error *err);
 int hd_chain_walk(struct hd_db *db, struct hd_chain_walk *walk, struct hydro_error *err);
 
+/* ---- ledger_verify.c ---- */
+
+/* What the chain says of a slot. */
+struct hd_told {
+	uint32_t state, marks;
+	bool seen; /* among the slots */
+	uint64_t receipt, values; /* hashes of their JSON; 0 = none */
+};
+/* Takes what an audit row's detail says in "slot". */
+void hd_told_take(struct hd_told *told, const char *detail);
+
 /* ---- ledger_pack.c ---- */
 
 /* The packed part of a walk, up to sequence `packed`. */

@@ -14,51 +14,69 @@
 
 #define SMALL_FILE_BYTES 4096u
 
-/* The first word of a small file of the system; "" when there is none. */
-static void read_word(const char *path, char *ret, size_t size)
+/* A small file of the system, with an ending NUL; "" when there is none. */
+static int read_small(const char *path, struct hd_buf *ret, const char **ret_text, struct hydro_error *err)
 {
-	struct hd_buf text = {0};
+	struct hydro_error own = {.struct_size = sizeof own};
+	int rc = hd_fs_read(path, SMALL_FILE_BYTES, ret, &own);
+	*ret_text = rc == HYDRO_OK ? hd_buf_text(ret) : "";
+	if (rc == HYDRO_E_NOMEM || !*ret_text)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to read %s", path);
+	return HYDRO_OK;
+}
+
+static int read_word(const char *path, char *ret, size_t size, struct hydro_error *err)
+{
+	struct hd_buf buf = {0};
+	const char *text;
 	size_t len = 0;
-	if (hd_fs_read(path, SMALL_FILE_BYTES, &text, NULL) == HYDRO_OK)
-		while (len < text.len && len < size - 1 && isgraph((unsigned char)text.data[len]))
-			len++;
-	if (len)
-		memcpy(ret, text.data, len);
+	int rc = read_small(path, &buf, &text, err);
+	while (rc == HYDRO_OK && len < size - 1 && isgraph((unsigned char)text[len])) {
+		ret[len] = text[len];
+		len++;
+	}
 	ret[len] = '\0';
-	hd_buf_done(&text);
+	hd_buf_done(&buf);
+	return rc;
 }
 
 /* When the process began, in ticks since the boot (field 22 of proc_pid_stat(5)); 0 = there is none. */
-static int64_t process_start(int64_t pid)
+static int process_start(int64_t pid, int64_t *ret, struct hydro_error *err)
 {
 	char path[64];
-	struct hd_buf text = {0};
-	int64_t start = 0;
+	struct hd_buf buf = {0};
+	const char *at;
 	(void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
-	const char *at = hd_fs_read(path, SMALL_FILE_BYTES, &text, NULL) == HYDRO_OK ? hd_buf_text(&text) : NULL;
-	at = at ? strrchr(at, ')') : NULL; /* the name may hold anything */
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	if (at)
-		start = strtoll(at, NULL, 10);
-	hd_buf_done(&text);
-	return start;
+	int rc = read_small(path, &buf, &at, err);
+	*ret = 0;
+	if (rc == HYDRO_OK) {
+		at = strrchr(at, ')'); /* the name may hold anything */
+		for (int field = 2; at && field < 22; field++)
+			at = strchr(at + 1, ' ');
+		if (at)
+			*ret = strtoll(at, NULL, 10);
+	}
+	hd_buf_done(&buf);
+	return rc;
 }
 
 /* ---- this process ----------------------------------------------------------------------------------------------------- */
 
 static int write_owner(struct hd_ledger *ledger, struct hd_db *db, struct hydro_error *err)
 {
-	int64_t pid = getpid();
+	int64_t pid = getpid(), start;
+	int rc = process_start(pid, &start, err);
+	if (rc != HYDRO_OK)
+		return rc;
 	sqlite3_stmt *stmt = hd_db_prepare(db, "INSERT INTO owners (machine, boot, pid, started, opened_ms) VALUES (?1, ?2, ?3, ?4, ?5)", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	hd_bind_text(stmt, 1, ledger->machine);
 	hd_bind_text(stmt, 2, ledger->boot);
 	hd_bind_int(stmt, 3, pid);
-	hd_bind_int(stmt, 4, process_start(pid));
+	hd_bind_int(stmt, 4, start);
 	hd_bind_int(stmt, 5, hd_clock_wall_ms());
-	int rc = hd_db_run(db, stmt, err);
+	rc = hd_db_run(db, stmt, err);
 	ledger->owner = (uint32_t)sqlite3_last_insert_rowid(hd_db_handle(db));
 	return rc;
 }
@@ -251,14 +269,13 @@ int hd_ledger_identify(struct hd_ledger *ledger, const struct hd_ledger_config *
 {
 	struct identity id = {0};
 	struct hd_tx tx;
-	int rc = HYDRO_OK;
-	read_word("/proc/sys/kernel/random/boot_id", ledger->boot, sizeof ledger->boot);
+	int rc = read_word("/proc/sys/kernel/random/boot_id", ledger->boot, sizeof ledger->boot, err);
 	if (config->machine)
 		(void)snprintf(ledger->machine, sizeof ledger->machine, "%s", config->machine);
-	else
-		read_word("/etc/machine-id", ledger->machine, sizeof ledger->machine);
+	else if (rc == HYDRO_OK)
+		rc = read_word("/etc/machine-id", ledger->machine, sizeof ledger->machine, err);
 	ledger->has_mark = config->mark_path != NULL;
-	if (ledger->has_mark)
+	if (rc == HYDRO_OK && ledger->has_mark)
 		rc = hd_mark_open(config->mark_path, &ledger->mark, &id.marked, err);
 	if (rc == HYDRO_OK && (rc = hd_tx_begin(ledger, &tx, err)) == HYDRO_OK)
 		rc = hd_tx_end(&tx, settle(&tx, &id, err), err);
@@ -271,10 +288,12 @@ int hd_ledger_identify(struct hd_ledger *ledger, const struct hd_ledger_config *
 /* ---- claims that are over --------------------------------------------------------------------------------------------- */
 
 /* Whether an owner can still be at it: of this boot, a process that began then. */
-static bool lives(struct hd_ledger *ledger, sqlite3_stmt *stmt)
+static int lives(struct hd_ledger *ledger, sqlite3_stmt *stmt, bool *ret, struct hydro_error *err)
 {
-	return strcmp(hd_column_text(stmt, 1), ledger->machine) == 0 && strcmp(hd_column_text(stmt, 2), ledger->boot) == 0 &&
-	       process_start(sqlite3_column_int64(stmt, 3)) == sqlite3_column_int64(stmt, 4);
+	int64_t start = 0;
+	int rc = process_start(sqlite3_column_int64(stmt, 3), &start, err);
+	*ret = strcmp(hd_column_text(stmt, 1), ledger->machine) == 0 && strcmp(hd_column_text(stmt, 2), ledger->boot) == 0 && start == sqlite3_column_int64(stmt, 4);
+	return rc;
 }
 
 static int expire_owner(struct hd_tx *tx, int64_t owner, int64_t boot_ns, int64_t now_ms, uint64_t *ret_count, struct hydro_error *err)
@@ -304,7 +323,9 @@ static int expire(struct hd_tx *tx, int64_t now_ms, int64_t boot_ns, uint64_t *r
 		return HYDRO_E_IO;
 	while ((rc = hd_db_step(tx->db, stmt, &row, err)) == HYDRO_OK && row && count < OWNERS_MAX) {
 		owners[count].number = sqlite3_column_int64(stmt, 0);
-		owners[count].lives = owners[count].number == tx->ledger->owner || lives(tx->ledger, stmt);
+		if ((rc = lives(tx->ledger, stmt, &owners[count].lives, err)) != HYDRO_OK)
+			break;
+		owners[count].lives |= owners[count].number == tx->ledger->owner;
 		count++;
 	}
 	(void)sqlite3_reset(stmt);

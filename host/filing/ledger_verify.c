@@ -11,13 +11,6 @@
 
 #define SLOT_PREFIX "{\"slot\":{"
 
-/* What the chain says of a slot. */
-struct told {
-	uint32_t state, marks;
-	bool seen; /* among the slots */
-	uint64_t receipt, values; /* hashes of their JSON; 0 = none */
-};
-
 struct anchored {
 	uint32_t work;
 	uint64_t sequence;
@@ -37,7 +30,7 @@ struct verification {
 	const struct anchored *anchor;
 	bool anchor_met;
 	struct hd_index told_index;
-	struct told *told;
+	struct hd_told *told;
 	uint32_t told_count, told_cap;
 	struct hd_buf scratch;
 };
@@ -77,7 +70,7 @@ static const char *string_end(const char *text)
 }
 
 /* Receipt and marks stand first in "slot", the values last. */
-static void take_detail(struct told *told, const char *detail)
+void hd_told_take(struct hd_told *told, const char *detail)
 {
 	const char *at = detail, *end;
 	if (strncmp(at, SLOT_PREFIX, strlen(SLOT_PREFIX)) != 0) {
@@ -115,43 +108,47 @@ static int take_row(void *arg, const struct hd_audit_row *row, struct hydro_erro
 	if (!at || !hd_rows_grow((void **)&v->told, v->told_count, &v->told_cap, sizeof *v->told))
 		return no_memory(err);
 	if (*at == 0) {
-		v->told[v->told_count] = (struct told){0};
+		v->told[v->told_count] = (struct hd_told){0};
 		*at = ++v->told_count;
 	}
-	struct told *told = &v->told[*at - 1];
+	struct hd_told *told = &v->told[*at - 1];
 	told->state = row->to;
 	told->marks |= row->to == HD_SLOT_UNKNOWN ? HD_SLOT_WAS_UNKNOWN : 0;
-	take_detail(told, row->detail);
+	hd_told_take(told, row->detail);
 	return HYDRO_OK;
 }
 
 /* ---- slots against it ------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_of(struct verification *v)
+static int check_texts(struct verification *v, const struct hd_slot *slot, const struct hd_slot_trail *trail, const struct hd_told *told, struct hydro_error *err)
 {
-	return v->scratch.failed ? 0 : hd_hash(v->scratch.data, v->scratch.len);
+	hd_buf_clear(&v->scratch);
+	(void)hd_buf_add_json(&v->scratch, slot->receipt, strlen(slot->receipt));
+	size_t receipt_len = v->scratch.len;
+	hd_slot_values_json(&v->scratch, slot->measured_ms, slot->values);
+	if (v->scratch.failed)
+		return no_memory(err);
+	const char *values = v->scratch.data + receipt_len;
+	if (told->receipt ? told->receipt != hd_hash(v->scratch.data, receipt_len) : slot->receipt[0] != '\0')
+		fault(v, v->work, trail->last, "slot %" PRId64 " has a receipt that its audit has not", slot->due_ms);
+	if (told->values && told->values != hd_hash(values, v->scratch.len - receipt_len))
+		fault(v, v->work, trail->last, "slot %" PRId64 " has values that its audit has not", slot->due_ms);
+	return HYDRO_OK;
 }
 
-static void check_slot(struct verification *v, const struct hd_slot *slot, const struct hd_slot_trail *trail)
+static int check_slot(struct verification *v, const struct hd_slot *slot, const struct hd_slot_trail *trail, struct hydro_error *err)
 {
 	uint32_t at = hd_index_get(&v->told_index, (uint64_t)slot->due_ms);
 	if (at == 0) {
 		fault(v, v->work, trail->last, "slot %" PRId64 " has no audit", slot->due_ms);
-		return;
+		return HYDRO_OK;
 	}
-	struct told *told = &v->told[at - 1];
+	struct hd_told *told = &v->told[at - 1];
 	told->seen = true;
 	if (told->state != slot->state || told->marks != slot->marks)
 		fault(v, v->work, trail->last, "slot %" PRId64 " stands as %s (marks %u), its audit says %s (%u)", slot->due_ms, hd_slot_state_name(slot->state), slot->marks,
 		      hd_slot_state_name(told->state), told->marks);
-	hd_buf_clear(&v->scratch);
-	(void)hd_buf_add_json(&v->scratch, slot->receipt, strlen(slot->receipt));
-	if (told->receipt ? told->receipt != hash_of(v) : slot->receipt[0] != '\0')
-		fault(v, v->work, trail->last, "slot %" PRId64 " has a receipt that its audit has not", slot->due_ms);
-	hd_buf_clear(&v->scratch);
-	hd_slot_values_json(&v->scratch, slot->measured_ms, slot->values);
-	if (told->values && told->values != hash_of(v))
-		fault(v, v->work, trail->last, "slot %" PRId64 " has values that its audit has not", slot->due_ms);
+	return check_texts(v, slot, trail, told, err);
 }
 
 static int check_slots(struct verification *v, struct hd_db *db, struct hydro_error *err)
@@ -166,7 +163,8 @@ static int check_slots(struct verification *v, struct hd_db *db, struct hydro_er
 	hd_bind_int(stmt, 1, v->work);
 	while ((rc = hd_db_step(db, stmt, &row, err)) == HYDRO_OK && row) {
 		hd_slot_read(stmt, &slot, &trail);
-		check_slot(v, &slot, &trail);
+		if ((rc = check_slot(v, &slot, &trail, err)) != HYDRO_OK)
+			break;
 	}
 	(void)sqlite3_reset(stmt);
 	for (uint32_t i = 0; i < v->told_count; i++)
