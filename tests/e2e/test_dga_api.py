@@ -239,6 +239,7 @@ def test_a_held_work_is_an_alarm_and_is_released_with_a_reason():
     assert next(a for a in lab().get("alarms/")["items"] if a["number"] == held["number"])["seen_by"]
     assert lab().get("works/OB-0901-5")["held_since"]
     lab().ctl("release", "OB-0901-5", code=2)
+    lab().sim.http.call("POST", "/sim/dga/informant?work=OB-0901-5&rut=12531909-2", {})
     lab().ctl("release", "OB-0901-5", "--reason", "informante corregido en la DGA")
     assert not lab().get("works/OB-0901-5")["held_since"]
     assert "OB-0901-5" not in {a["work"] for a in lab().get("alarms/")["items"] if a["kind"] == held["kind"]}
