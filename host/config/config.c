@@ -49,9 +49,12 @@ static const struct row rows[] = {
 	{"pipelines.watch", TYPE_BOOL, AT(pipeline_watch), "true", 0, 0, NULL, "reload a script when its file changes"},
 	{"pipelines.edit", TYPE_CHOICE, AT(pipeline_edit), "write", 0, 0, " write refuse ", "edits over REST are written to the folder, or refused where it comes from version control"},
 	{"pipelines.step_budget_us", TYPE_INTEGER, AT(step_budget_us), "2000", 100, 1e6, NULL, "CPU time of one call of a Lua step"},
+	{"pipelines.checkpoint", TYPE_DURATION, AT(checkpoint_ms), "auto", 1000, 864e5, " auto ", "a round over the step state of all points, to disk; auto: 1m, longer where more than 2 MB/s would be written"},
 	{"pipelines.memory", TYPE_SIZE, AT(memory_per_state_bytes), "64MiB", 1 << 20, 4294967296.0, NULL, "memory of one Lua state"},
 	{"plugins.runner", TYPE_TEXT, AT(runner), "", 0, 4000, NULL, "path of hydro-runner; empty = beside hydrod"},
 	{"collect.connections", TYPE_INTEGER, AT(connections), "1000", 1, 100000, NULL, "connections open at once"},
+	{"collect.ahead", TYPE_DURATION, AT(collect_ahead_ms), "6h", 0, 864e5, NULL, "windows of polls reach this far past now, for loggers whose clock is ahead"},
+	{"collect.deep", TYPE_DURATION, AT(collect_deep_ms), "auto", 0, 864e6, " auto ", "twice in this time so much is asked again, for what providers take in late; 0s = never; auto: 24h, never above 200,000 points"},
 	{"collect.ca_file", TYPE_TEXT, AT(ca_file), "", 0, 4000, NULL, "certificates that providers are verified against; empty = the system's"},
 	{"filing.send_from", TYPE_DURATION, AT(filing_send_from_ms), "2m", 0, 36e5, NULL, "after the due time: the first turn of a fresh slot; a slot is first looked at within it"},
 	{"filing.send_until", TYPE_DURATION, AT(filing_send_until_ms), "50m", 1000, 36e5, NULL, "after the due time: the last turn; slots of an hour are spread evenly between the two"},
@@ -230,6 +233,10 @@ static int set_row(const struct source *source, const struct row *row, const cJS
 	}
 	if ((row->type == TYPE_TEXT || row->type == TYPE_CHOICE) && text)
 		return set_text(source, row, text, config, err);
+	if (row->type == TYPE_DURATION && row->choices && text && strcmp(text, "auto") == 0) {
+		*(int64_t *)(void *)((char *)config + row->offset) = HD_CONFIG_AUTO;
+		return HYDRO_OK;
+	}
 	if (row->type == TYPE_DURATION && text && hd_duration_parse(text, &ms))
 		return set_number(source, row, (double)ms, config, err);
 	if ((row->type == TYPE_SIZE || (row->type == TYPE_INTEGER && !node)) && text && size_parse(text, &bytes))
@@ -501,6 +508,8 @@ void hd_config_json(const struct hd_config *config, struct hd_buf *ret)
 			hd_buf_add_text(ret, *(const bool *)at ? "true" : "false");
 		else if (rows[i].type == TYPE_TEXT || rows[i].type == TYPE_CHOICE)
 			hd_buf_add_json(ret, *(const char *const *)at, strlen(*(const char *const *)at));
+		else if (rows[i].choices && *(const int64_t *)at == HD_CONFIG_AUTO)
+			hd_buf_add_text(ret, "\"auto\"");
 		else
 			hd_buf_printf(ret, "%lld", (long long)*(const int64_t *)at);
 	}

@@ -15,6 +15,7 @@
 
 #define HD_CONFIG_FILE_BYTES_MAX (1u << 20)
 #define HD_CONFIG_LIST_MAX 16u
+#define HD_CONFIG_AUTO (-1) /* of a time that may be "auto" */
 #define HD_CONFIG_PROVIDERS_MAX 64u
 #define HD_CONFIG_ANALYTICS_MAX 32u
 #define HD_CONFIG_ADAPTERS_MAX 16u
@@ -60,6 +61,7 @@ struct hd_config {
 	int64_t memory_per_state_bytes;
 	const char *runner;
 	int64_t connections;
+	int64_t checkpoint_ms, collect_ahead_ms, collect_deep_ms; /* the first and the last may be HD_CONFIG_AUTO */
 	int64_t ahead_ms; /* a logger's time further ahead than this is flagged `clock` */
 	const char *ca_file;
 	const char *plugin_dirs[HD_CONFIG_LIST_MAX];

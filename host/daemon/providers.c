@@ -12,6 +12,7 @@
 
 #define STOP_MS 5000u
 #define DRAIN_MS 10000
+#define DEEP_POINTS_MAX 200000u /* as config.c says */
 
 /* hydro-runner as configured, else beside this program. */
 static char *find_runner(const struct hd_daemon *d)
@@ -136,6 +137,18 @@ static bool is_idle(void *arg, int64_t *ret_next_ms)
 	return pipeline.queued == 0 && journal.queued == 0 && daemon_filing_is_idle(d, ret_next_ms);
 }
 
+/* As the collector wants it: 0 = its default, negative = never. Of a minute's logger a look asks each reading twice more. */
+static int64_t deep_ms(const struct hd_daemon *d)
+{
+	int64_t ms = d->config->collect_deep_ms;
+	if (ms != HD_CONFIG_AUTO)
+		return ms ? ms : -1;
+	if (hd_points_count(d->points) <= DEEP_POINTS_MAX)
+		return 0;
+	hd_log(HD_LOG_INFO, "collect", "deep_look_off", HD_S("message", "with so many points the last day is not asked again twice a day; collect.deep asks for it"));
+	return -1;
+}
+
 int daemon_open_collect(struct hd_daemon *d, struct hydro_error *err)
 {
 	struct hd_net_config net = {.connections_max = (uint32_t)d->config->connections, .ca_file = d->config->ca_file[0] ? d->config->ca_file : NULL};
@@ -157,7 +170,7 @@ int daemon_open_collect(struct hd_daemon *d, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return rc;
 	struct hd_collect_config config = {
-		.net = d->net, .points = d->points, .providers = providers, .provider_count = count, .in_flight_max = (uint32_t)d->config->connections,
+		.ahead_ms = d->config->collect_ahead_ms ? d->config->collect_ahead_ms : -1, .deep_ms = deep_ms(d), .net = d->net, .points = d->points, .providers = providers, .provider_count = count, .in_flight_max = (uint32_t)d->config->connections,
 		.sim_until_ms = d->options->until_ms, .sim_step_ms = d->options->step_ms,
 		.skew_ms = HD_MAX(d->config->ahead_ms, 1),
 	};

@@ -173,6 +173,7 @@ struct hd_pipeline {
 	pthread_mutex_t swap_lock; /* guards: one swap at a time */
 	struct hd_keeper *keeper;
 	_Atomic uint64_t synced_lsn; /* highest */
+	_Atomic uint64_t state_bytes; /* written to state files */
 	bool lost[HD_SHARDS]; /* the state of these was neither in a file nor wholly in the journal; set before feeding */
 	uint32_t worker_count;
 	struct hd_worker *workers;

@@ -272,6 +272,7 @@ void hd_pipeline_status(struct hd_pipeline *p, uint32_t worker, struct hd_pipeli
 	for (uint32_t i = 0; i < p->worker_count; i++)
 		if (worker == UINT32_MAX || worker == i)
 			add_status(&p->workers[i].count, ret);
+	ret->state_bytes = atomic_load_explicit(&p->state_bytes, memory_order_relaxed);
 }
 
 int hd_pipeline_meter_replaced(struct hd_worker *w, uint32_t point, int64_t at_ms, struct hydro_error *err)

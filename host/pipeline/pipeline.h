@@ -227,7 +227,8 @@ struct hd_pipeline_status {
 	uint64_t lua_errors;
 	uint64_t steps_off;    /* (point, step) switched off after three overruns; another plan switches them on again */
 	uint64_t redone;       /* readings run again because of late data */
-	uint64_t waits;        /* times the journal was full */
+	uint64_t waits;        /* times a worker waited for the journal: it was full, all batches were under way, or a sync was needed */
+	uint64_t state_bytes;  /* of step state written to its files; of all workers */
 	uint64_t queued;       /* jobs waiting now */
 };
 /* Of one worker, or the sum for worker = UINT32_MAX. [any] */

@@ -98,8 +98,10 @@ static void publish(struct hd_pipeline *p, struct shard_image **images, size_t c
 		hd_pipeline_event(p, HD_EVENT_WARN, "state_write_failed", HD_POINT_NONE, "%s; more of the journal is read at the next start", err.text);
 		return;
 	}
-	for (size_t i = 0; i < written; i++)
+	for (size_t i = 0; i < written; i++) {
 		p->keeper->shard_lsn[images[i]->shard] = images[i]->lsn;
+		atomic_fetch_add_explicit(&p->state_bytes, images[i]->data.len, memory_order_relaxed);
+	}
 	release(p);
 }
 

@@ -107,10 +107,13 @@ static void trim_batches(struct hd_worker *w)
 /* The next empty batch; waits for one to come back when all are under way. */
 static int next_batch(struct hd_worker *w, struct hydro_error *err)
 {
-	while (!w->out) {
+	for (bool waited = false; !w->out;) {
 		(void)pthread_mutex_lock(&w->lock);
-		if (!w->free_batches && w->batches >= BATCHES_MAX && !atomic_load(&w->stopping))
+		if (!w->free_batches && w->batches >= BATCHES_MAX && !atomic_load(&w->stopping)) {
+			HD_COUNT(w, waits, !waited);
+			waited = true;
 			wait_ms(&w->work, &w->lock, WAIT_MS);
+		}
 		struct hd_outgoing *out = take_free(w);
 		(void)pthread_mutex_unlock(&w->lock);
 		if (!out && w->batches < BATCHES_MAX) {
@@ -172,6 +175,7 @@ int hd_worker_flush(struct hd_worker *w, struct hydro_error *err)
 int hd_worker_wait_synced(struct hd_worker *w, uint64_t seq, struct hydro_error *err)
 {
 	int rc = hd_worker_flush(w, err);
+	HD_COUNT(w, waits, rc == HYDRO_OK && !hd_worker_is_synced(w, seq));
 	while (rc == HYDRO_OK && !hd_worker_is_synced(w, seq)) {
 		if (atomic_load(&w->stopping))
 			return hd_error_set(err, HYDRO_E_CANCELLED, "the pipeline is stopping");

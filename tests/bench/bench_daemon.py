@@ -134,6 +134,13 @@ def cpu_seconds(process):
     return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def written(daemon):
+    """Bytes of step state, of the journal, and of all files as the kernel counts them (whole folios), since the start."""
+    metrics = daemon.metrics()
+    io = dict(line.split(": ") for line in pathlib.Path(f"/proc/{daemon.process.pid}/io").read_text().splitlines())
+    return metrics["hydro_state_written_bytes_total"], metrics["hydro_journal_written_bytes_total"], int(io["write_bytes"])
+
+
 def scale(points):
     folder = hydrolab.folder_for("bench")
     sim = daemon = None
@@ -157,8 +164,9 @@ def scale(points):
             time.sleep(15)
             highest = max(highest, memory_mib(daemon))
             say(f"  {int(daemon.metrics()['hydro_measurements_total'])} measurements, {memory_mib(daemon):.0f} MiB")
-        before, used, at = buckets(daemon), cpu_seconds(daemon), time.monotonic()
+        before, used, at, bytes_before = buckets(daemon), cpu_seconds(daemon), time.monotonic(), written(daemon)
         per_second = rate(daemon, 60)
+        state, journal, dirtied = ((now - old) / (time.monotonic() - at) for now, old in zip(written(daemon), bytes_before))
         used = (cpu_seconds(daemon) - used) / (time.monotonic() - at)
         value, batches = quantile(before, buckets(daemon), 0.99)
         highest = max(highest, memory_mib(daemon))
@@ -166,6 +174,9 @@ def scale(points):
         figure("scale", "rate", per_second, "measurements/s", n=int(per_second * 60))
         figure("scale", "freshness_p99", value, "ms", n=batches)
         figure("scale", "cpu", used, "cores", n=points)
+        figure("scale", "state_written", state, "bytes/s of checkpoints", n=points)
+        figure("scale", "journal_and_state_written", (journal + state) / per_second, "bytes/measurement, history aside", n=points)
+        figure("scale", "dirtied", dirtied / per_second, "bytes/measurement as the kernel counts, merges included", n=points)
         daemon.stop(120)
         start = time.monotonic()
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port, wait=300)

@@ -52,6 +52,24 @@ Test(config, values_of_all_kinds_are_read)
 	hd_config_free(&config);
 }
 
+Test(config, times_that_may_be_left_to_the_daemon_are_auto_or_given)
+{
+	struct hd_config *config = NULL;
+	struct hydro_error err = {0};
+	struct hd_buf json = {0};
+	cr_assert_eq(parse("return {}", &config, &err), HYDRO_OK, "%s", err.text);
+	cr_assert(config->checkpoint_ms == HD_CONFIG_AUTO && config->collect_deep_ms == HD_CONFIG_AUTO && config->collect_ahead_ms == 6 * 3600000);
+	hd_config_json(config, &json);
+	cr_assert_not_null(strstr(hd_buf_text(&json), "\"pipelines.checkpoint\":\"auto\""), "%s", hd_buf_text(&json));
+	hd_buf_done(&json);
+	hd_config_free(&config);
+	cr_assert_eq(parse("return { pipelines = { checkpoint = '5m' }, collect = { deep = '0s', ahead = '0s' } }", &config, &err), HYDRO_OK, "%s", err.text);
+	cr_assert(config->checkpoint_ms == 300000 && config->collect_deep_ms == 0 && config->collect_ahead_ms == 0);
+	hd_config_free(&config);
+	cr_assert_eq(parse("return { collect = { ahead = 'auto' } }", &config, &err), HYDRO_E_CONFIG);
+	cr_assert_eq(parse("return { pipelines = { checkpoint = '1ms' } }", &config, &err), HYDRO_E_CONFIG);
+}
+
 Test(config, what_is_wrong_is_refused_with_file_line_and_reason)
 {
 	static const struct { const char *text, *expect; } cases[] = {

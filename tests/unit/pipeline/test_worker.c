@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 Test(worker, a_full_journal_holds_the_batch_until_it_is_taken_whole)
 {
@@ -321,5 +322,45 @@ Test(worker, batches_of_a_burst_are_given_up_when_nothing_needs_them)
 		cr_assert_eq(rig_feed1(&rig, 0, RIG_T0 + i * RIG_HOUR, HD_METRIC_FLOW, i), HYDRO_OK);
 	rig_settle(&rig, 0);
 	cr_assert_eq(rig_count(&rig, 0, RIG_T0 + 25 * RIG_HOUR), 1);
+	rig_close(&rig);
+}
+
+struct burst {
+	struct rig *rig;
+	int readings;
+};
+
+static void feed_burst(void *arg, struct hd_worker *w)
+{
+	struct burst *burst = arg;
+	struct hydro_error err = {.struct_size = sizeof err};
+	for (int i = 0; i < burst->readings; i++) {
+		hydro_raw raw = {RIG_T0 + i * 60000, i, HD_METRIC_FLOW, 0};
+		(void)hd_pipeline_feed(w, 0, &raw, 1, &(struct hd_feed){.source = 1}, &err);
+	}
+}
+
+Test(worker, that_it_waits_for_batches_to_come_back_is_counted_as_a_wait)
+{
+	struct rig rig;
+	struct hd_pipeline_status status = {0};
+	rig_open(&rig, 1, "", NULL);
+	rig_stop(&rig);
+	rig.config.batch_samples = 256;
+	rig_restart(&rig);
+	cr_assert_eq(hd_pipeline_recover(rig.pipeline, NULL, NULL), HYDRO_OK);
+	rig.hold_back = true;
+	/* More than all batches that a worker may have under way hold: it stands until some are synced. */
+	struct burst burst = {&rig, 64 * 256 + 1024};
+	cr_assert(hd_pipeline_post_wait(rig.pipeline, hd_pipeline_worker_of(rig.pipeline, 0), feed_burst, &burst));
+	while (!status.waits) {
+		(void)usleep(1000);
+		hd_pipeline_status(rig.pipeline, UINT32_MAX, &status);
+	}
+	rig.hold_back = false;
+	rig_sync(&rig);
+	rig_settle(&rig, 0);
+	hd_pipeline_status(rig.pipeline, UINT32_MAX, &status);
+	cr_assert_eq(status.readings, (uint64_t)burst.readings);
 	rig_close(&rig);
 }
