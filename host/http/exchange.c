@@ -220,6 +220,7 @@ static enum MHD_Result answer(struct hd_exchange *x)
 
 static enum MHD_Result start_running(struct hd_exchange *x)
 {
+	hd_receive_end(&x->http->receiving, x->connection);
 	if (!hd_body_finish(x))
 		return answer(x);
 	x->state = STATE_RUNNING;
@@ -244,12 +245,15 @@ enum MHD_Result hd_exchange_access(struct hd_exchange *x, const char *method, co
 	if (x->state == STATE_NEW) {
 		x->state = STATE_BODY;
 		hd_gate_check(x, method);
-		if (x->failed_status)
+		if (x->failed_status) {
+			hd_receive_end(&x->http->receiving, x->connection);
 			return answer(x);
+		}
 		/* Without a body there is no second call to wait for, but an answer now would end a connection that has one. */
 		return MHD_YES;
 	}
 	if (x->state == STATE_BODY && *upload_len > 0) {
+		hd_receive_took(&x->http->receiving, x->connection, *upload_len);
 		/* The rest of a body that has failed is read and thrown away, but not without end. */
 		if (!x->failed_status)
 			(void)hd_body_take(x, upload, *upload_len);

@@ -4,6 +4,7 @@
 #define HD_HTTP_EXCHANGE_H
 
 #include "base/queue.h"
+#include "http/receive.h"
 #include "http/stream.h"
 
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct hd_http {
 	pthread_t ticker;
 	bool has_ticker;
 	struct hd_stream_list streams;
+	struct hd_receive_list receiving;
 	struct hd_http_inflight inflight;
 	pthread_mutex_t lock; /* guards: idle, stopping */
 	pthread_cond_t idle;  /* under_way fell to 0, or stopping was set */

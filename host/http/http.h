@@ -93,6 +93,7 @@ struct hd_http_config {
 	uint32_t queue;      /* requests that may wait for a worker; 0 = 1024; beyond: 503 */
 	uint32_t connections; /* 0 = 4096 */
 	uint32_t timeout_s;  /* a connection without progress for so long is closed; 0 = 60 */
+	uint32_t receive_ms; /* a request that is not there as a whole by then ends its connection; each 16 kB of body give a second more; 0 = 60,000 */
 	uint32_t heartbeat_ms; /* comment line on idle streams; 0 = 10,000 */
 	const char *spool_dir; /* folder for large bodies; NULL = /tmp */
 	const struct hd_http_route *routes; /* lives as long as the server */
@@ -103,7 +104,7 @@ struct hd_http_config {
 
 struct hd_http_stats {
 	uint64_t requests, by_class[6]; /* [2] = 2xx … */
-	uint64_t streams_cut;
+	uint64_t streams_cut, slow_cut; /* clients that did not read, or did not come to the end of their request */
 	uint32_t waiting, streams;
 };
 

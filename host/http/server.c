@@ -15,11 +15,13 @@
 
 #define CONNECTION_MEMORY_BYTES (32u << 10)
 #define STOP_DRAIN_MS 1000u
+#define RECEIVE_MS 60000
 
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *connection)
 {
 	struct hd_http *http = HD_CAST(struct hd_http, HD_HTTP_MAGIC, arg);
 	struct hd_exchange *x = hd_exchange_new(http, uri, connection);
+	hd_receive_begin(&http->receiving, connection);
 	if (x)
 		__atomic_add_fetch(&http->under_way, 1, __ATOMIC_RELAXED);
 	return x;
@@ -35,7 +37,8 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *connection, c
 static void on_completed(void *arg, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why)
 {
 	struct hd_http *http = HD_CAST(struct hd_http, HD_HTTP_MAGIC, arg);
-	(void)connection, (void)why;
+	(void)why;
+	hd_receive_begin(&http->receiving, connection); /* the next one */
 	if (!*context)
 		return;
 	hd_exchange_free(HD_CAST(struct hd_exchange, HD_EXCHANGE_MAGIC, *context));
@@ -92,6 +95,7 @@ static void *tick(void *arg)
 			break;
 		(void)pthread_mutex_unlock(&http->lock);
 		hd_stream_list_heartbeat(&http->streams);
+		hd_receive_list_check(&http->receiving, hd_clock_real_ns());
 		(void)pthread_mutex_lock(&http->lock);
 	}
 	(void)pthread_mutex_unlock(&http->lock);
@@ -129,7 +133,8 @@ static int listen_on(struct hd_http *http, struct hydro_error *err)
 					NULL, NULL, on_access, http, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_THREAD_POOL_SIZE, http->config.threads,
 					MHD_OPTION_CONNECTION_LIMIT, http->config.connections, MHD_OPTION_CONNECTION_TIMEOUT, http->config.timeout_s,
 					MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
-					MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
+					MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, hd_receive_notify,
+					&http->receiving, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
 					MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
 	if (!http->daemon)
 		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot listen on %s port %u", http->address, http->config.port);
@@ -170,6 +175,7 @@ static struct hd_http *new_http(const struct hd_http_config *config)
 	http->config.timeout_s = config->timeout_s ? config->timeout_s : 60;
 	http->config.heartbeat_ms = config->heartbeat_ms ? config->heartbeat_ms : 10000;
 	hd_stream_list_init(&http->streams);
+	hd_receive_list_init(&http->receiving, (config->receive_ms ? config->receive_ms : RECEIVE_MS) * HD_NS_PER_MS);
 	(void)pthread_mutex_init(&http->inflight.lock, NULL);
 	(void)pthread_mutex_init(&http->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
@@ -241,6 +247,7 @@ void hd_http_stop(struct hd_http **http_ptr)
 		MHD_stop_daemon(http->daemon);
 	hd_cleanup_fd(&http->listen_fd);
 	hd_stream_list_done(&http->streams);
+	hd_receive_list_done(&http->receiving);
 	hd_queue_free(&http->queue);
 	free(http->workers);
 	free(http->address);
@@ -261,6 +268,9 @@ void hd_http_stats(struct hd_http *http, struct hd_http_stats *ret)
 		ret->requests += ret->by_class[i];
 	}
 	ret->streams_cut = __atomic_load_n(&http->streams.cut, __ATOMIC_RELAXED);
+	(void)pthread_mutex_lock(&http->receiving.lock);
+	ret->slow_cut = http->receiving.cut;
+	(void)pthread_mutex_unlock(&http->receiving.lock);
 	(void)pthread_mutex_lock(&http->streams.lock);
 	ret->streams = http->streams.count;
 	(void)pthread_mutex_unlock(&http->streams.lock);

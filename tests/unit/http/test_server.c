@@ -120,15 +120,24 @@ static int keep(void *arg, const struct hd_http_request *req, const struct hd_ht
 	return HYDRO_OK;
 }
 
-static uint16_t begin(struct world *w, uint32_t workers, uint32_t queue)
+/* With the world's routes and hooks. */
+static void begin_with(struct world *w, const struct hd_http_config *given)
 {
 	struct hydro_error err = {0};
 	*w = (struct world){.made = 0};
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->changed, NULL);
-	struct hd_http_config config = {.workers = workers, .queue = queue, .routes = routes, .route_count = HD_ARRAY_LEN(routes), .arg = w,
-					.hooks = {.arg = w, .authenticate = authenticate, .idempotency_find = find_kept, .idempotency_keep = keep}};
+	struct hd_http_config config = *given;
+	config.routes = routes;
+	config.route_count = HD_ARRAY_LEN(routes);
+	config.arg = w;
+	config.hooks = (struct hd_http_hooks){.arg = w, .authenticate = authenticate, .idempotency_find = find_kept, .idempotency_keep = keep};
 	cr_assert_eq(hd_http_start(&config, &w->http, &err), HYDRO_OK, "%s", err.text);
+}
+
+static uint16_t begin(struct world *w, uint32_t workers, uint32_t queue)
+{
+	begin_with(w, &(struct hd_http_config){.workers = workers, .queue = queue});
 	return hd_http_port(w->http);
 }
 
@@ -370,6 +379,48 @@ Test(server, a_client_that_does_not_read_is_cut_off_while_others_go_on)
 	while (stats.streams > 0);
 	cr_assert_leq(stats.streams_cut, 1);
 	(void)close(fd);
+	end(&w);
+}
+
+/* Sends the head, then a byte now and then until the server has had enough; whether it has. */
+static bool drip(uint16_t port, const char *head)
+{
+	int fd = fetch_raw(port, head, strlen(head));
+	bool open = true;
+	cr_assert_geq(fd, 0);
+	for (int i = 0; i < 2000 && open; i++) {
+		char byte;
+		(void)usleep(5000);
+		open = send(fd, "a", 1, MSG_NOSIGNAL) == 1 && !(recv(fd, &byte, 1, MSG_DONTWAIT) == 0);
+	}
+	(void)close(fd);
+	return !open;
+}
+
+Test(server, a_client_that_drips_its_request_is_cut_off_and_one_that_waits_for_its_answer_is_not)
+{
+	struct world w;
+	struct hd_http_stats stats;
+	begin_with(&w, &(struct hd_http_config){.workers = 2, .queue = 4, .receive_ms = 200, .heartbeat_ms = 20});
+	uint16_t port = hd_http_port(w.http);
+	static const char held[] = "POST /hold HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer root\r\nContent-Length: 0\r\n\r\n";
+	int waiting = fetch_raw(port, held, sizeof held - 1);
+	cr_assert(drip(port, "GET /open HTTP/1.1\r\nHost: x\r\nX: "), "in a header");
+	cr_assert(drip(port, "G"), "in the request line");
+	cr_assert(drip(port, "POST /thing HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer root\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"),
+		  "in the body");
+	hd_http_stats(w.http, &stats);
+	cr_assert_eq(stats.slow_cut, 3);
+	(void)pthread_mutex_lock(&w.lock);
+	cr_assert_eq(w.holding, 1);
+	w.release = true;
+	(void)pthread_cond_broadcast(&w.changed);
+	(void)pthread_mutex_unlock(&w.lock);
+	struct hd_buf got = {0};
+	cr_assert(fetch_until(waiting, "HTTP/1.1 20", &got), "it was waited for longer than a request may take to come");
+	hd_buf_done(&got);
+	(void)close(waiting);
+	expect(port, "GET", "/open", NULL, NULL, 200, "ok");
 	end(&w);
 }
 
