@@ -120,6 +120,8 @@ void filing_trouble(struct hd_filing *f, struct filing_work *w, const char *why,
 /* A whole answer shows that the centre is not cut off; failures in a row open its circuit, resets of many works count as a block. */
 void filing_result(struct hd_filing *f, struct filing_centre *c, struct filing_work *w, const struct filing_call *call, int64_t now_ms)
 {
+	if (call->failure == HD_NET_CANCELLED)
+		return; /* ours, not the regulator's */
 	if (call->failure == HD_NET_NONE)
 		c->resets = 0;
 	else if (call->failure == HD_NET_CUT && c->reset_work != w->number) {
@@ -162,6 +164,12 @@ static void judge_no_answer(const struct hd_filing *f, const struct filing_call 
 	if (begun) {
 		v->to = HD_SLOT_UNKNOWN; /* it may have landed */
 		(void)snprintf(v->cause, sizeof v->cause, "%s", hd_net_failure_text(call->failure));
+		return;
+	}
+	if (call->failure == HD_NET_CANCELLED) { /* by our own look just before the write */
+		bool over = hd_clock_mono_ns() >= call->lease_until_ns;
+		v->to = over ? HD_SLOT_UNKNOWN : HD_SLOT_QUEUED;
+		(void)snprintf(v->cause, sizeof v->cause, over ? "claim expired" : "not sent: the switch was put off");
 		return;
 	}
 	v->to = f->config.no_connection_is_unsent ? HD_SLOT_QUEUED : HD_SLOT_REFUSED;

@@ -166,8 +166,16 @@ static void step(struct hd_filing *f, int64_t *ret_next_ms)
 
 /* ---- acts ---- */
 
+/* An act is on what the ledger has. */
+static void load_first(struct hd_filing *f)
+{
+	if (!f->loaded)
+		reload(f, hd_clock_wall_ms());
+}
+
 static void run_acts(struct hd_filing *f)
 {
+	load_first(f);
 	pthread_mutex_lock(&f->lock);
 	while (f->acts) {
 		struct filing_act *act = f->acts;
@@ -183,8 +191,10 @@ static void run_acts(struct hd_filing *f)
 
 int filing_act(struct hd_filing *f, int (*fn)(struct hd_filing *f, void *arg, struct hydro_error *err), void *arg, struct hydro_error *err)
 {
-	if (f->config.manual)
+	if (f->config.manual) {
+		load_first(f);
 		return fn(f, arg, err);
+	}
 	struct filing_act act = {.fn = fn, .arg = arg, .err = err};
 	pthread_mutex_lock(&f->lock);
 	if (f->closing) {

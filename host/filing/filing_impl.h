@@ -189,7 +189,8 @@ struct hd_filing {
 	int64_t reload_ns, reload_cost_ns; /* real */
 	int64_t opened_ms;              /* wall clock at the start */
 	bool relink; /* a point was found that was not there before */
-	bool loaded, on, on_hold, clock_good, stopped_by_clock;
+	_Atomic bool on; /* the switch; read by the io thread just before a write */
+	bool loaded, on_hold, clock_good, stopped_by_clock;
 	int64_t hold_from_ms, hold_to_ms;
 	int64_t offset_ms, offset_since_ms; /* wall - BOOTTIME */
 	int64_t minute_ms, anchor_day, pack_day;

@@ -88,8 +88,8 @@ struct filing_call *filing_call_new(struct hd_filing *f, struct filing_slot *slo
 static bool before_write(void *arg)
 {
 	struct filing_call *call = arg;
-	/* The right to send may have gone while the connection was made, or while this process slept. */
-	if (!call->is_check && hd_clock_mono_ns() >= call->lease_until_ns)
+	/* The right to send may have gone while the connection was made, or while this process slept; and a switch put off holds at once. */
+	if (!atomic_load(&call->filing->on) || (!call->is_check && hd_clock_mono_ns() >= call->lease_until_ns))
 		return false;
 	atomic_store(&call->begun, true);
 	return true;

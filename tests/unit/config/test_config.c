@@ -70,6 +70,22 @@ Test(config, times_that_may_be_left_to_the_daemon_are_auto_or_given)
 	cr_assert_eq(parse("return { pipelines = { checkpoint = '1ms' } }", &config, &err), HYDRO_E_CONFIG);
 }
 
+Test(config, filing_has_its_settings_and_adapters)
+{
+	struct hd_config *config = NULL;
+	struct hydro_error err = {0};
+	cr_assert_eq(parse("return { filing = { send_until = '45m', lease = '90s', block_works = 0, adapters = { dga = { options = { base_url = 'x' } } } } }", &config, &err),
+		     HYDRO_OK, "%s", err.text);
+	cr_assert_eq(config->adapter_count, 1);
+	cr_assert_str_eq(config->adapters[0].plugin, "dga");
+	cr_assert_not_null(config->adapters[0].options);
+	cr_assert_eq(config->filing_send_until_ms, 45 * 60000);
+	cr_assert_eq(config->filing_lease_ms, 90000);
+	cr_assert_eq(config->filing_block_works, 0);
+	cr_assert(config->filing_clock_sync);
+	hd_config_free(&config);
+}
+
 Test(config, what_is_wrong_is_refused_with_file_line_and_reason)
 {
 	static const struct { const char *text, *expect; } cases[] = {
@@ -80,6 +96,10 @@ Test(config, what_is_wrong_is_refused_with_file_line_and_reason)
 		{"return { roles = { 'boss' } }", "\"boss\" is not a role"},
 		{"return { providers = { twin = { rat = 1 } } }", "providers.twin.rat"},
 		{"return {\n filing = { adapters = { dga = { isolation = \"thread\" } } } }", "hydro.lua:2: filing.adapters.dga.isolation: not a setting, or not a value for it; nearest: isolation"},
+		{"return {\n filing = {\n lease = '30s', adapters = { dga = {} } } }", "hydro.lua:3: filing.lease: must be more than filing.timeout"},
+		{"return { filing = { send_from = '40m', send_until = '20m' } }", "filing.send_until: before filing.send_from"},
+		{"return { filing = { adapters = { dga = 3 } } }", "filing.adapters.dga: a table expected"},
+		{"return { filing = { adaptors = {} } }", "filing.adaptors: no such setting; did you mean filing.adapters?"},
 		{"return {\n analytics = { anomaly = { isolation = \"process\" } } }", "hydro.lua:2: analytics.anomaly.isolation: no such setting of an instance of analytics (plugin, options)"},
 		{"return {\n analytics = { anomaly = { opts = {} } } }", "hydro.lua:2: analytics.anomaly.opts: no such setting of an instance of analytics (plugin, options)"},
 		{"return { analytics = { anomaly = 3 } }", "analytics.anomaly: a table expected"},

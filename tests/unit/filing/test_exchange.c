@@ -208,6 +208,33 @@ Test(exchange, a_process_that_dies_between_answer_and_ledger_learns_the_receipt_
 	die_inside(true);
 }
 
+Test(exchange, a_switch_put_off_before_the_write_sends_nothing)
+{
+	struct rig *rig = rig_new();
+	struct hydro_error err = {0};
+	uint32_t work = rig_work(rig, "OB-1");
+	int64_t next;
+	rig_read(rig, work, FIRST);
+	rig_open(rig);
+	for (;;) {
+		hd_filing_step(rig->filing, &next);
+		if (hd_net_in_flight(rig->net) > 0)
+			break;
+		hd_clock_advance(next);
+	}
+	cr_assert_eq(hd_filing_switch(rig->filing, false, "person", "stop", &err), HYDRO_OK);
+	while (hd_net_in_flight(rig->net) > 0)
+		hd_net_run_once(rig->net, 50);
+	hd_filing_step(rig->filing, &next);
+	cr_assert_eq(regulator_count(&rig->regulator, false), 0);
+	cr_assert_eq(rig_slot(rig, work, FIRST).state, HD_SLOT_QUEUED);
+	cr_assert_eq(hd_filing_switch(rig->filing, true, "person", "on", &err), HYDRO_OK);
+	rig_run(rig, FIRST + 2 * HOUR_MS);
+	cr_assert_eq(rig_slot(rig, work, FIRST).state, HD_SLOT_FILED);
+	cr_assert_eq(regulator_count(&rig->regulator, false), 1);
+	rig_free(rig);
+}
+
 /* ---- two processes ---------------------------------------------------------------------------------------------------------------- */
 
 Test(exchange, two_processes_on_one_ledger_file_each_slot_once)
