@@ -12,14 +12,35 @@
 
 /* ---- reading and writing ---------------------------------------------------------------------------------------------- */
 
-int hd_ledger_read(struct hd_ledger *ledger, hd_store_fn fn, void *arg, struct hydro_error *err)
+/* A free connection, or one more. */
+static int take_reader(struct hd_ledger *ledger, struct hd_db **ret, struct hydro_error *err)
 {
 	(void)pthread_mutex_lock(&ledger->lock);
-	while (ledger->reader_count == 0)
+	while (ledger->reader_count == 0 && ledger->reader_total == HD_LEDGER_READERS_MAX)
 		(void)pthread_cond_wait(&ledger->free_reader, &ledger->lock);
-	struct hd_db *db = ledger->readers[--ledger->reader_count];
+	bool is_new = ledger->reader_count == 0;
+	if (is_new)
+		ledger->reader_total++;
+	else
+		*ret = ledger->readers[--ledger->reader_count];
 	(void)pthread_mutex_unlock(&ledger->lock);
-	int rc = hd_db_exec(db, "BEGIN", err);
+	int rc = is_new ? hd_db_open(ledger->path, false, ret, err) : HYDRO_OK;
+	if (rc == HYDRO_OK)
+		return rc;
+	(void)pthread_mutex_lock(&ledger->lock);
+	ledger->reader_total--;
+	(void)pthread_cond_signal(&ledger->free_reader);
+	(void)pthread_mutex_unlock(&ledger->lock);
+	return rc;
+}
+
+int hd_ledger_read(struct hd_ledger *ledger, hd_store_fn fn, void *arg, struct hydro_error *err)
+{
+	struct hd_db *db = NULL;
+	int rc = take_reader(ledger, &db, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	rc = hd_db_exec(db, "BEGIN", err);
 	if (rc == HYDRO_OK) {
 		rc = fn(db, arg, err);
 		hd_db_reset(db);
@@ -160,13 +181,14 @@ int hd_ledger_open(const struct hd_ledger_config *config, struct hd_ledger **ret
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for the filing ledger");
 	ledger->magic = HD_LEDGER_MAGIC;
 	ledger->mark.fd = -1;
+	ledger->path = strdup(config->path);
 	ledger->utc_offset_s = config->utc_offset_s ? config->utc_offset_s : UTC_OFFSET_S;
 	ledger->key = *config->key;
 	hd_key_derive(config->key, "anchors_", &ledger->anchor_key);
 	(void)pthread_mutex_init(&ledger->write_lock, NULL);
 	(void)pthread_mutex_init(&ledger->lock, NULL);
 	(void)pthread_cond_init(&ledger->free_reader, NULL);
-	int rc = open_connections(ledger, config, err);
+	int rc = ledger->path ? open_connections(ledger, config, err) : hd_error_set(err, HYDRO_E_NOMEM, "no memory for a path");
 	if (rc == HYDRO_OK)
 		rc = try_key(ledger, err);
 	if (rc == HYDRO_OK)
@@ -196,6 +218,7 @@ void hd_ledger_close(struct hd_ledger **ledger_ptr)
 	(void)pthread_mutex_destroy(&ledger->lock);
 	(void)pthread_cond_destroy(&ledger->free_reader);
 	ledger->magic = 0;
+	free(ledger->path);
 	free(ledger);
 	*ledger_ptr = NULL;
 }

@@ -168,7 +168,7 @@ void hd_ledger_close(struct hd_ledger **ledger);
 /* Runs fn in one transaction on the writing connection. HYDRO_E_FULL, HYDRO_E_IO when it could not be committed: nothing of it
  * holds. [any that may wait] */
 int hd_ledger_write(struct hd_ledger *ledger, hd_store_fn fn, void *arg, struct hydro_error *err);
-/* One read transaction on a connection of a small pool. [any that may wait] */
+/* One read transaction on a connection of a pool; fn may read again (another connection, perhaps a later state). [any that may wait] */
 int hd_ledger_read(struct hd_ledger *ledger, hd_store_fn fn, void *arg, struct hydro_error *err);
 
 /* Small settings ("kill_switch", "hold"), each change audited in the global chain (work 0) with who and why. */

@@ -12,7 +12,8 @@
 #include <stdatomic.h>
 
 #define HD_LEDGER_MAGIC 0x5247444cu
-#define HD_LEDGER_READERS 4u
+#define HD_LEDGER_READERS 2u      /* opened at once */
+#define HD_LEDGER_READERS_MAX 64u /* opened as needed: what reads may read again in its callback, and must not wait for itself */
 #define HD_HASH_BYTES 32u
 #define HD_ACTOR_BYTES_MAX 128u
 #define HD_DETAIL_BYTES_MAX (1u << 20)
@@ -30,6 +31,7 @@ struct hd_ledger {
 	uint32_t owner;
 	int32_t utc_offset_s;
 	bool has_mark;
+	char *path;
 	struct hd_uuid id;
 	struct hd_key key, anchor_key;
 	struct hd_mark_file mark;
@@ -43,7 +45,7 @@ struct hd_ledger {
 	struct hd_map names; /* of actors and adapters: id */
 	pthread_mutex_t lock; /* guards: readers, reader_count; may be taken under write_lock */
 	pthread_cond_t free_reader;
-	struct hd_db *readers[HD_LEDGER_READERS]; /* free ones */
+	struct hd_db *readers[HD_LEDGER_READERS_MAX]; /* free ones */
 	uint32_t reader_count, reader_total;
 };
 

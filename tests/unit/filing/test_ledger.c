@@ -6,6 +6,8 @@
 #include "filing/calendar.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -378,4 +380,77 @@ Test(ledger, names_of_states_read_back)
 	cr_assert_not(hd_slot_state_parse("measured", &state));
 	cr_assert(hd_slot_state_is_final(HD_SLOT_FILED_DIFFERS));
 	cr_assert_not(hd_slot_state_is_final(HD_SLOT_REFUSED));
+}
+
+/* ---- several threads ---------------------------------------------------------------------------------------------------- */
+
+struct side {
+	struct ledger_kit *kit;
+	atomic_bool ends;
+	int turns, rc;
+};
+
+static int nested(void *arg, const struct hd_slot *slot, struct hydro_error *err)
+{
+	struct side *side = arg;
+	struct hd_slot again;
+	return hd_ledger_slot(side->kit->ledger, slot->work, slot->due_ms, &again, err);
+}
+
+/* Reads that read again in their callback. */
+static void *read_on(void *arg)
+{
+	struct side *side = arg;
+	struct hydro_error err = {.struct_size = sizeof err};
+	struct hd_slot_filter all = {.work = HD_LEDGER_ALL};
+	struct hd_ledger_verdict verdict;
+	while (!atomic_load(&side->ends) && side->rc == HYDRO_OK) {
+		side->rc = hd_ledger_slots(side->kit->ledger, &all, nested, side, &err);
+		if (side->rc == HYDRO_OK)
+			side->rc = hd_ledger_verify(side->kit->ledger, HD_LEDGER_ALL, &verdict, &err);
+		if (side->rc == HYDRO_OK && !verdict.good)
+			side->rc = HYDRO_E_CORRUPT;
+		side->turns++;
+	}
+	return NULL;
+}
+
+static void *register_on(void *arg)
+{
+	struct side *side = arg;
+	struct hydro_error err = {.struct_size = sizeof err};
+	struct hd_pack_done done;
+	struct hd_pack_plan plan = {.before_ms = INT64_MAX, .rows_min = 5};
+	for (; !atomic_load(&side->ends) && side->rc == HYDRO_OK; side->turns++) {
+		side->rc = hd_ledger_setting_put(side->kit->ledger, "k", "v", "ana", "", &err);
+		if (side->rc == HYDRO_OK)
+			side->rc = hd_ledger_pack(side->kit->ledger, &plan, &done, &err);
+	}
+	return NULL;
+}
+
+Test(ledger, filing_registering_packing_reading_and_verifying_go_on_at_once)
+{
+	struct ledger_kit kit;
+	struct side sides[7] = {{0}};
+	pthread_t threads[7];
+	ledger_kit_begin(&kit);
+	ledger_kit_works(&kit, 3);
+	for (int i = 0; i < 7; i++) {
+		sides[i].kit = &kit;
+		cr_assert_eq(pthread_create(&threads[i], NULL, i ? read_on : register_on, &sides[i]), 0);
+	}
+	for (int hour = 0; hour < 20; hour++)
+		for (uint32_t work = 1; work <= 3; work++)
+			ledger_kit_file(&kit, work, KIT_DUE + hour * KIT_HOUR, "R");
+	for (int i = 0; i < 7; i++)
+		atomic_store(&sides[i].ends, true);
+	for (int i = 0; i < 7; i++) {
+		cr_assert_eq(pthread_join(threads[i], NULL), 0);
+		cr_assert_eq(sides[i].rc, HYDRO_OK, "thread %d", i);
+	}
+	struct hd_ledger_verdict verdict;
+	cr_assert_eq(hd_ledger_verify(kit.ledger, HD_LEDGER_ALL, &verdict, &kit.err), HYDRO_OK);
+	cr_assert(verdict.good, "%s", verdict.text);
+	ledger_kit_end(&kit);
 }

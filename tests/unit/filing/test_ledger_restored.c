@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "filing/ledger_mark.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,46 @@ Test(ledger_restored, the_claim_of_a_process_that_died_is_unknown_at_once_that_o
 	cr_assert_eq(ledger_kit_slot(&kit, 1, KIT_DUE).state, HD_SLOT_UNKNOWN);
 	for (int i = 0; i < 2; i++)
 		(void)close(turn[i]), (void)close(done[i]);
+	ledger_kit_end(&kit);
+}
+
+/* Claims, is stopped until its lease is over, wakes and tries to go on. What it could not do is its exit code. */
+static int stopped_child(struct ledger_kit *kit, int done)
+{
+	struct hd_slot_change queued = ledger_kit_change(1, KIT_DUE, HD_SLOT_DUE, HD_SLOT_QUEUED), claim = ledger_kit_change(1, KIT_DUE, HD_SLOT_QUEUED, HD_SLOT_CLAIMED);
+	claim.lease_until_ns = hd_clock_mono_ns() + 30 * HD_NS_PER_MS;
+	if (ledger_kit_open(kit) != HYDRO_OK || ledger_kit_apply(kit, &queued) != HYDRO_OK || ledger_kit_apply(kit, &claim) != HYDRO_OK || write(done, "+", 1) != 1)
+		return 1;
+	(void)raise(SIGSTOP);
+	struct hd_slot_change sending = ledger_kit_change(1, KIT_DUE, HD_SLOT_CLAIMED, HD_SLOT_SENDING), unknown = ledger_kit_change(1, KIT_DUE, HD_SLOT_CLAIMED, HD_SLOT_QUEUED);
+	sending.epoch = unknown.epoch = claim.epoch;
+	return ledger_kit_apply(kit, &sending) == HYDRO_E_CONFLICT && ledger_kit_apply(kit, &unknown) == HYDRO_E_CONFLICT ? 0 : 2;
+}
+
+Test(ledger_restored, a_process_stopped_beyond_its_lease_cannot_write_when_it_wakes)
+{
+	struct ledger_kit kit;
+	uint64_t expired = 0;
+	int done[2], status = 0;
+	char byte = 0;
+	ledger_kit_begin(&kit);
+	ledger_kit_works(&kit, 1);
+	ledger_kit_close(&kit);
+	cr_assert_eq(pipe(done), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(stopped_child(&kit, done[1]));
+	cr_assert_eq(read(done[0], &byte, 1), 1);
+	cr_assert_eq(waitpid(pid, &status, WUNTRACED), pid);
+	cr_assert(WIFSTOPPED(status));
+	cr_assert_eq(ledger_kit_open(&kit), HYDRO_OK, "%s", kit.err.text);
+	while (expired == 0)
+		cr_assert_eq(hd_ledger_expire_claims(kit.ledger, KIT_DUE, hd_clock_mono_ns(), &expired, &kit.err), HYDRO_OK, "%s", kit.err.text);
+	cr_assert_eq(kill(pid, SIGCONT), 0);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
+	cr_assert_eq(ledger_kit_slot(&kit, 1, KIT_DUE).state, HD_SLOT_UNKNOWN);
+	(void)close(done[0]), (void)close(done[1]);
 	ledger_kit_end(&kit);
 }
 
