@@ -83,17 +83,24 @@ static int give(struct hd_db *db, sqlite3_stmt *stmt, struct list *list, struct 
 	return rc;
 }
 
-/* Of one work; with a page's beginning only the slots behind it. */
+/* Of one work; with a page's beginning only the slots behind it, so that one range is all there is to look through. */
 static int list_work(struct hd_db *db, struct list *list, uint32_t work, struct hydro_error *err)
 {
-	const struct hd_slot_filter *f = list->filter;
-	sqlite3_stmt *stmt = f->descending ? hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s INDEXED BY slots_work WHERE s.work = ?6 AND s.due < ?7 AND" PASSES " ORDER BY s.due DESC", err)
-					   : hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s INDEXED BY slots_work WHERE s.work = ?6 AND s.due > ?7 AND" PASSES " ORDER BY s.due", err);
+	struct hd_slot_filter f = *list->filter;
+	if (f.from_ms == 0 && f.to_ms == 0) {
+		f.from_ms = INT64_MIN;
+		f.to_ms = INT64_MAX;
+	}
+	if (work && f.after_work == work && f.descending)
+		f.to_ms = HD_MIN(f.to_ms, f.after_due);
+	else if (work && f.after_work == work)
+		f.from_ms = HD_MAX(f.from_ms, f.after_due + 1);
+	sqlite3_stmt *stmt = f.descending ? hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s INDEXED BY slots_work WHERE s.work = ?6 AND" PASSES " ORDER BY s.due DESC", err)
+					  : hd_db_prepare(db, "SELECT " HD_SLOT_COLUMNS " FROM slots s INDEXED BY slots_work WHERE s.work = ?6 AND" PASSES " ORDER BY s.due", err);
 	if (!stmt)
 		return HYDRO_E_IO;
-	bind_filter(stmt, f);
+	bind_filter(stmt, &f);
 	hd_bind_int(stmt, 6, work);
-	hd_bind_int(stmt, 7, f->after_work == work && work ? f->after_due : f->descending ? INT64_MAX : INT64_MIN);
 	return give(db, stmt, list, err);
 }
 
