@@ -289,6 +289,8 @@ static int take_line(struct importer *im, struct hydro_error *err)
 		seen_code(im, code);
 	int rc = code ? hd_ledger_work_get(im->import->ledger, 0, NULL, code, take_present, &present, err) : HYDRO_E_NOTFOUND;
 	if (rc != HYDRO_OK && rc != HYDRO_E_NOTFOUND) {
+		hd_work_draft_done(&present.draft);
+		cJSON_Delete(present.document);
 		cJSON_Delete(document);
 		return rc;
 	}

@@ -257,6 +257,9 @@ def test_the_monthly_report_is_a_page_a_pdf_and_a_csv():
     out = lab().folder / "report.pdf"
     lab().ctl("report", "2026-01", "--format", "pdf", "--out", out)
     assert out.read_bytes().startswith(b"%PDF")
+    if shutil.which("pdftotext"):
+        text = subprocess.run(["pdftotext", "-layout", str(out), "-"], capture_output=True, text=True, check=True).stdout
+        assert "Informe mensual de la transmisión a la DGA" in text and slot["receipt"] in text and "Sin medición" in text, text
     assert "which month" in lab().ctl("report", code=2)
     status, data, _ = lab().daemon.http.raw("GET", DGA + "reports/monthly?month=2026-13")
     assert status == 400 and b"month" in data
