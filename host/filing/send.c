@@ -88,8 +88,9 @@ struct filing_call *filing_call_new(struct hd_filing *f, struct filing_slot *slo
 static bool before_write(void *arg)
 {
 	struct filing_call *call = arg;
-	/* The right to send may have gone while the connection was made, or while this process slept; and a switch put off holds at once. */
-	if (!atomic_load(&call->filing->on) || (!call->is_check && hd_clock_mono_ns() >= call->lease_until_ns))
+	/* The right to send, and the turn in the centre's rate, may have gone while the connection was made, or while this process slept; and
+	 * a switch put off holds at once. */
+	if (!atomic_load(&call->filing->on) || hd_clock_mono_ns() >= call->lease_until_ns)
 		return false;
 	atomic_store(&call->begun, true);
 	return true;
@@ -145,6 +146,8 @@ void filing_call_submit(struct filing_call *call, const hydro_http_request *requ
 		.timeout_ms = (uint32_t)(request->timeout_ms ? HD_MIN(request->timeout_ms, f->config.timeout_ms) : f->config.timeout_ms),
 		.owner = f, .before_write = before_write,
 	};
+	if (call->is_check)
+		call->lease_until_ns = hd_clock_mono_ns() + f->config.lease_ms * HD_NS_PER_MS;
 	f->in_flight++;
 	pthread_mutex_lock(&f->lock);
 	f->outstanding++;
