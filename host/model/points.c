@@ -232,6 +232,15 @@ void hd_points_watch(struct hd_points *points, hd_points_watch_fn fn, void *arg)
 	points->watchers[points->watcher_count++].arg = arg;
 }
 
+void hd_points_unwatch(struct hd_points *points, hd_points_watch_fn fn, const void *arg)
+{
+	unsigned left = 0;
+	for (unsigned i = 0; i < points->watcher_count; i++)
+		if (points->watchers[i].fn != fn || points->watchers[i].arg != arg)
+			points->watchers[left++] = points->watchers[i];
+	points->watcher_count = left;
+}
+
 /* ---- loading ---- */
 
 size_t hd_point_bytes(const struct hd_point *point)

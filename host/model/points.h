@@ -110,5 +110,7 @@ bool hd_point_fits(const struct hd_point *point, size_t bytes);
 
 /* At most 8 watchers, set before the threads start. [control] */
 void hd_points_watch(struct hd_points *points, hd_points_watch_fn fn, void *arg);
+/* Takes it out again, when nobody puts points at the moment; one that is not there is fine. [control] */
+void hd_points_unwatch(struct hd_points *points, hd_points_watch_fn fn, const void *arg);
 
 #endif

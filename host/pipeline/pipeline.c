@@ -208,6 +208,8 @@ void hd_pipeline_close(struct hd_pipeline **pipeline)
 	struct hd_pipeline *p = *pipeline;
 	if (!p)
 		return;
+	if (p->config.points)
+		hd_points_unwatch(p->config.points, point_changed, p);
 	(void)hd_pipeline_drain(p, STOP_NS / HD_NS_PER_MS, NULL);
 	hd_keeper_close(p);
 	for (uint32_t i = 0; i < HD_PAGES; i++) {

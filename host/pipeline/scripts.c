@@ -159,6 +159,7 @@ void hd_scripts_close(struct hd_scripts **scripts)
 	struct hd_scripts *s = HD_STEAL(*scripts);
 	if (!s)
 		return;
+	hd_points_unwatch(s->config.points, hd_scripts_point_changed, s);
 	hd_scripts_job_free(s);
 	hd_scripts_follow_stop(s);
 	for (uint32_t i = 0; i < s->worker_count; i++)

@@ -45,6 +45,14 @@ Test(points, an_index_stays_while_the_configuration_is_replaced)
 	cr_assert_eq(hd_points_find(points, &unknown), HD_POINT_NONE);
 	struct hd_point_spec wrong = {.index = 7, .id = unknown};
 	cr_assert_eq(hd_points_put(points, &wrong, &again, &err), HYDRO_E_CONFLICT);
+	hd_points_unwatch(points, on_change, &changes); /* another's */
+	spec.version = 3;
+	cr_assert_eq(hd_points_put(points, &spec, &again, &err), HYDRO_OK);
+	cr_assert_eq(changes, 5003);
+	hd_points_unwatch(points, on_change, NULL);
+	spec.version = 4;
+	cr_assert_eq(hd_points_put(points, &spec, &again, &err), HYDRO_OK);
+	cr_assert_eq(changes, 5003);
 	hd_points_free(&points);
 }
 
