@@ -40,8 +40,12 @@ static bool print_change(const cJSON *change)
 	}
 	(void)printf("%s: %s, version %.0f, %s", name, result, ctl_value(change, "version"), ctl_text(change, "generation"));
 	if (strcmp(result, "unchanged") != 0)
-		(void)printf("; %.0f points, built in %.1f ms, longest pause %.2f ms, state kept of %.0f, anew %.0f, lost %.0f", ctl_value(change, "points"), ctl_value(change, "build_ms"),
-			     ctl_value(change, "worst_pause_ms"), ctl_value(change, "states_kept"), ctl_value(change, "states_reset"), ctl_value(change, "lost"));
+		(void)printf("; %.0f points, built in %.1f ms, longest pause %.2f ms; %.0f readings in, %.0f out, lost %.0f; state kept of %.0f steps, anew of %.0f",
+			     ctl_value(change, "points"), ctl_value(change, "build_ms"), ctl_value(change, "worst_pause_ms"), ctl_value(change, "in"),
+			     ctl_value(change, "out"), ctl_value(change, "lost"), ctl_value(change, "states_kept"), ctl_value(change, "states_reset"));
+	const cJSON *step, *reset = cJSON_GetObjectItemCaseSensitive(change, "reset");
+	cJSON_ArrayForEach(step, reset)
+		(void)printf("%s%s", step == reset->child ? ": " : ", ", step->valuestring);
 	(void)putchar('\n');
 	return true;
 }

@@ -294,6 +294,9 @@ def test_a_new_pipeline_is_written_checked_and_put_on_the_command_line():
     ctl("pipelines", "new", "orchard", cwd=folder, code=1)
     assert "good" in ctl("pipelines", "check", "orchard.lua", cwd=folder)
     assert "live" in ctl("pipelines", "put", "orchard.lua", "--reason", "first", cwd=folder)
+    (folder / "frozen.lua").write_text(script(50, extra='\n      frozen { "total", readings = 4 },'))
+    text = ctl("pipelines", "put", "frozen.lua", "--name", "bench", cwd=folder)
+    assert f"{POINTS} points, " in text and "0 readings in, 0 out, lost 0" in text and f"anew of {POINTS}: frozen:total" in text, text
     assert ctl("pipelines", "show", "orchard") == (folder / "orchard.lua").read_text()
     (folder / "bad.lua").write_text(script(1).replace("range", "rnge"))
     assert "bench.lua:8" in ctl("pipelines", "put", "bad.lua", "--name", "bench", cwd=folder, code=1)
