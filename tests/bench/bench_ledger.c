@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ledger of filing with WORKS (1000) hourly works over HOURS (720): each slot queued, claimed and sent, filed, checked, which is
+ * The ledger of filing with WORKS (500) hourly works over HOURS (480): each slot queued, claimed and sent, filed, checked, which is
  * five audit rows; nothing is synced, so what is measured is CPU. Then bytes at rest per slot, and what a year of 10,000 works
  * comes to. The reference of the rate is SQLite inserting as many rows of an audit row's size, as many to a commit, with nothing else.
  *   bench_ledger [WORKS [HOURS [FOLDER]]]
@@ -175,7 +175,7 @@ static void figure(const char *name, const char *unit, double value, double refe
 
 int main(int argc, char **argv)
 {
-	uint32_t works = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000, hours = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 720;
+	uint32_t works = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 500, hours = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 480;
 	char dir[] = "/tmp/hydro-bench-ledger-XXXXXX", command[128];
 	const char *folder = argc > 3 ? argv[3] : mkdtemp(dir);
 	static struct text texts[TICK];

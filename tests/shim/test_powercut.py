@@ -112,6 +112,13 @@ def test_ledger(scratch):
             check(result.returncode == 0, f"ledger, cut {k}, keep {keep}: {result.returncode} {result.stderr.decode()}")
             cuts += 2
             drop(root)
+    for fault in ("write:ENOSPC:90", "write:EIO:200", "sync:EIO:30"):  # a disk that fails: it says so, and what was acknowledged holds
+        root = tempfile.mkdtemp(dir=scratch)
+        result = ledger_run(root, slots, HYDRO_FAULT=fault)
+        check(result.returncode == 3, f"ledger, {fault}: {result.returncode} {result.stderr.decode()}")
+        result = ledger_verify(root)
+        check(result.returncode == 0, f"ledger, {fault}: {result.returncode} {result.stderr.decode()}")
+        drop(root)
     print(f"ledger: {cuts} cuts over {syncs} syncs")
     lost = 0
     for k in range(8, syncs, 3):
