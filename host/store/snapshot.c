@@ -294,11 +294,13 @@ int hd_store_snapshot_start(struct hd_store *store, bool all, struct hydro_error
 	struct hd_store_snapshot *s = &store->snapshot;
 	if (!s->path)
 		return HYDRO_OK;
+	(void)pthread_mutex_lock(&s->lock);
 	s->first_ns = s->last_ns = hd_clock_real_ns() + START_NS;
 	if (all)
 		s->changed = hd_points_count(store->points);
 	int rc = hd_thread_start(&s->thread, HD_ROLE_ANY, "snapshot", keep, store, err);
 	s->has_thread = rc == HYDRO_OK;
+	(void)pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
@@ -306,12 +308,13 @@ void hd_store_snapshot_stop(struct hd_store *store)
 {
 	struct hd_store_snapshot *s = &store->snapshot;
 	(void)pthread_mutex_lock(&s->lock);
+	bool runs = s->has_thread;
+	s->has_thread = false;
 	s->stop = true;
 	(void)pthread_cond_signal(&s->wake);
 	(void)pthread_mutex_unlock(&s->lock);
-	if (s->has_thread)
+	if (runs)
 		(void)pthread_join(s->thread, NULL);
-	s->has_thread = false;
 }
 
 void hd_store_snapshot_done(struct hd_store *store)

@@ -14,9 +14,9 @@
 struct hd_store_snapshot {
 	char *path, *fresh; /* NULL: none is kept. fresh: where the next one is written */
 	pthread_t thread;
-	bool has_thread;
 	pthread_mutex_t lock; /* guards: all below */
 	pthread_cond_t wake;
+	bool has_thread;
 	uint64_t changed;  /* rows that changed since the file */
 	int64_t first_ns, last_ns; /* the first and the last such change; real */
 	bool stop;

@@ -357,8 +357,7 @@ Test(worker, that_it_waits_for_batches_to_come_back_is_counted_as_a_wait)
 		(void)usleep(1000);
 		hd_pipeline_status(rig.pipeline, UINT32_MAX, &status);
 	}
-	rig.hold_back = false;
-	rig_sync(&rig);
+	rig_sync(&rig); /* and from now on at once */
 	rig_settle(&rig, 0);
 	hd_pipeline_status(rig.pipeline, UINT32_MAX, &status);
 	cr_assert_eq(status.readings, (uint64_t)burst.readings);
