@@ -207,6 +207,28 @@ static hydro_http_response response_of(const struct filing_call *call, int64_t n
 				     .retry_after_ms = call->retry_after_ms};
 }
 
+/* The answer is looked at again in a second. */
+static void put_back(struct hd_filing *f, struct filing_call *call, int64_t now_ms)
+{
+	pthread_mutex_lock(&f->lock);
+	call->next = f->done;
+	f->done = call;
+	pthread_mutex_unlock(&f->lock);
+	f->retry_ms = now_ms + HD_MS_PER_S;
+}
+
+/*
+ * The adapter's own process has ended and starts again: what was answered is kept for it, or an accepted slot would be sent again. Once
+ * more only if it ended over this very answer, which may be what it cannot stand.
+ */
+static bool is_read_later(const struct hd_filing *f, struct filing_call *call, int rc)
+{
+	if (rc == HYDRO_OK || f->closing || hd_error_info(rc)->retry != HD_RETRY_LATER)
+		return false;
+	call->adapter_failures += rc != HYDRO_E_AGAIN;
+	return call->adapter_failures < 2;
+}
+
 static void post_answer(struct hd_filing *f, struct filing_call *call, struct filing_work *w, int64_t now_ms)
 {
 	struct hydro_error err = {0};
@@ -219,6 +241,10 @@ static void post_answer(struct hd_filing *f, struct filing_call *call, struct fi
 		int rc = filing_call_send(f, call, w, true, now_ms, &send, &err);
 		if (rc == HYDRO_OK)
 			rc = hd_adapter_parse(call->adapter, &send, &response, &answer, &err);
+		if (is_read_later(f, call, rc)) {
+			put_back(f, call, now_ms);
+			return;
+		}
 		if (rc != HYDRO_OK) {
 			/* An answer that cannot be read may have been an accepting one. */
 			v.to = HD_SLOT_UNKNOWN;
@@ -232,11 +258,7 @@ static void post_answer(struct hd_filing *f, struct filing_call *call, struct fi
 	struct filing_change *own;
 	struct hd_slot_change *row = filing_outcome(f, call, w, HD_SLOT_SENDING, v.to, answer.text[0] ? answer.text : call->failure ? call->detail : "", now_ms, &own);
 	if (!row) {
-		pthread_mutex_lock(&f->lock);
-		call->next = f->done;
-		f->done = call;
-		pthread_mutex_unlock(&f->lock);
-		f->retry_ms = now_ms + HD_MS_PER_S;
+		put_back(f, call, now_ms);
 		return;
 	}
 	f->answers[answer.outcome < HD_ARRAY_LEN(f->answers) ? answer.outcome : 0]++;

@@ -142,6 +142,7 @@ struct filing_call {
 	_Atomic bool begun;         /* the first byte may have been written */
 	int64_t due_ms, lease_until_ns, started_ms;
 	const struct hd_adapter *adapter;
+	uint32_t adapter_failures;  /* how often its adapter failed to read the answer */
 	char *payload;
 	uint32_t payload_len;
 	char receipt[HD_RECEIPT_BYTES];

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define CONFIG_RETRY_MS (10 * FILING_MINUTE_MS)
+#define ADAPTER_RETRY_MS (5 * HD_MS_PER_S) /* its own process has ended and starts again */
 
 /* A filing that is about to be claimed. */
 struct filing_pending {
@@ -216,8 +217,12 @@ static bool prepare(struct hd_filing *f, struct filing_slot *slot, int64_t now_m
 	hd_adapter_wipe(&ret->memory);
 	hd_buf_done(&ret->memory);
 	filing_call_free(ret->call);
-	filing_trouble(f, w, err.text, now_ms);
-	w->candidate_ms = now_ms + CONFIG_RETRY_MS;
+	bool passes = hd_error_info(rc)->retry == HD_RETRY_LATER;
+	if (passes)
+		filing_event(f, HD_LOG_WARN, "adapter_not_asked", w->number, "%s: %s", w->code, err.text);
+	else
+		filing_trouble(f, w, err.text, now_ms);
+	w->candidate_ms = now_ms + (passes ? ADAPTER_RETRY_MS : CONFIG_RETRY_MS);
 	hd_pace_heap_remove(&w->centre->ready, &w->ready);
 	filing_work_arm(f, w);
 	return false;
