@@ -221,10 +221,10 @@ def rut(number):
     return f"{number}-{'0' if check == 11 else 'K' if check == 10 else check}"
 
 
-def filing_config(sim_port, settings="timeout = '2s', lease = '1m'"):
-    """The part of hydro.lua that files with the simulator's DGA."""
+def filing_config(sim_port, settings="timeout = '2s', lease = '1m'", adapter=""):
+    """The part of hydro.lua that files with the simulator's DGA; `adapter`: further settings of it."""
     url = f"http://127.0.0.1:{sim_port}/dga/api/v1/mediciones"
-    return f"  filing = {{ {settings}, adapters = {{ dga = {{ options = {{ base_url = '{url}' }} }} }} }},"
+    return f"  filing = {{ {settings}, adapters = {{ dga = {{ {adapter}options = {{ base_url = '{url}' }} }} }} }},"
 
 
 def set_up_filing(daemon, sim, starts, mode="live", centres=1, on=True):

@@ -2,6 +2,7 @@
 """The whole daemon files with the simulator's DGA on a simulated clock: points polled, pipeline, journal, filing; the DGA's judge counts."""
 import json
 import os
+import pathlib
 import shutil
 import signal
 import time
@@ -22,8 +23,8 @@ AUTUMN, SPRING = 1775275200000, 1788667200000 - DAY
 class Lab:
     """Simulator and daemon on one simulated clock that goes from stage to stage; works of all points."""
 
-    def __init__(self, name, start, faults=(), points=POINTS, zone="America/Santiago", **setup):
-        self.folder, self.start, self.points = hydrolab.folder_for(name), start, points
+    def __init__(self, name, start, faults=(), points=POINTS, zone="America/Santiago", adapter="", **setup):
+        self.folder, self.start, self.points, self.adapter = hydrolab.folder_for(name), start, points, adapter
         self.clock, self.setup = self.folder / "clock", setup
         self.env = {**os.environ, "TZ": zone}
         self.sim = hydrolab.Sim(self.folder, "--points", points, "--threads", 1, "--mix", "1:1:1:0", "--period", f"{READ_S}s", "--clock", self.clock,
@@ -41,7 +42,7 @@ class Lab:
         if self.daemon and self.daemon.alive():
             self.stop()
         first = self.daemon is None
-        self.daemon = hydrolab.Daemon(self.folder / "hydrod", self.sim.port, extra=hydrolab.filing_config(self.sim.port), env=self.env,
+        self.daemon = hydrolab.Daemon(self.folder / "hydrod", self.sim.port, extra=hydrolab.filing_config(self.sim.port, adapter=self.adapter), env=self.env,
                                       options=("--clock", f"sim:{self.clock}@{iso(self.start)}", "--until", iso(until if not first else self.start)))
         if first:
             self.daemon.import_from(self.sim, period=READ_S)
@@ -224,6 +225,38 @@ def test_a_slot_that_the_old_system_filed_under_summer_time_is_told_and_never_ov
     lab.judge(start, start + 2 * DAY - HOUR)
     lab.end()
     print("cut-over in summer: the first slot is the old system's hour before: filed_differs, alarm, sent once; all others filed")
+
+
+def runner_of(pid):
+    """The process of an isolated plugin of a daemon; None while there is none."""
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, rest = (folder / "stat").read_text().rpartition(")")
+        except OSError:
+            continue
+        if name.endswith("(hydro-runner") and rest.split()[1] == str(pid):
+            return int(folder.name)
+    return None
+
+
+def test_an_adapter_that_dies_in_its_own_process_costs_no_slot_and_no_second_filing():
+    start, kills = AUTUMN, 0
+    lab = Lab("filing-apart", start, adapter="isolation = 'process', ")
+    lab.run(start + 50 * HOUR, wait=False)
+    while kills < 3 and lab.now < start + 22 * HOUR:
+        pid = runner_of(lab.daemon.process.pid) if lab.now > start + (3 + 4 * kills) * HOUR else None
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+        time.sleep(0.2)
+    wait_until(lambda: lab.now >= start + 50 * HOUR, 240, "the end")
+    # At most the answer over which it died may be asked for again, on the next day.
+    verdict = lab.judge(start, start + 24 * HOUR, allowed=("after_acceptance",))
+    assert kills >= 1 and verdict["after_acceptance"] <= kills, (kills, verdict["after_acceptance"])
+    assert not lab.dga("alarms/")["items"], lab.dga("alarms/")
+    assert lab.dga("verify")["good"]
+    lab.end()
+    print(f"adapter in its own process killed {kills} times: {verdict['filed']} of {verdict['due']} filed, {verdict['after_acceptance']} asked again on the next day")
 
 
 e2e.main(globals())
