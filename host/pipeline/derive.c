@@ -427,6 +427,7 @@ void hd_derive_stop(struct hd_derive *d)
 	if (d->started)
 		(void)pthread_join(d->thread, NULL);
 	d->started = false;
+	hd_points_unwatch(d->points, point_changed, d);
 }
 
 void hd_derive_free(struct hd_derive **derive)
