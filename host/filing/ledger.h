@@ -207,7 +207,7 @@ struct hd_slot_change {
 
 /*
  * All changes in one transaction with one sync, each with its audit row; a change that conflicts has its rc set and is left out,
- * the others hold. Which ways are open from a state is a table in ledger (HYDRO_E_INVALID for a way there is not). [filing, or inside no write]
+ * the others hold. When the mark can't be written after the commit (HYDRO_E_IO) the claims stand but nothing may be sent: they expire. Which ways are open from a state is a table in ledger (HYDRO_E_INVALID for a way there is not). [filing, or inside no write]
  */
 int hd_ledger_apply(struct hd_ledger *ledger, struct hd_slot_change *changes, uint32_t count, struct hydro_error *err);
 
