@@ -21,6 +21,7 @@ struct member {
 	uint32_t row;
 	struct hd_calendar calendar;
 	bool counted; /* the work is one of the query's */
+	bool settles; /* and has an hour to be on time by */
 };
 
 struct take {
@@ -112,14 +113,15 @@ static int add_work(void *arg, const struct hd_work *work, struct hydro_error *e
 	struct hd_compliance_row *row = &t->ret->rows[at];
 	row->works++;
 	bool has_calendar = hd_filing_calendar(t->adapters, work, &calendar, &why) == HYDRO_OK;
-	*member = (struct member){at, has_calendar ? calendar : (struct hd_calendar){.utc_offset_s = t->ret->utc_offset_s}, true};
+	*member = (struct member){at, has_calendar ? calendar : (struct hd_calendar){.utc_offset_s = t->ret->utc_offset_s}, true, false};
 	if (!has_calendar || work->mode == HD_MODE_OFF || work->starts_ms == 0)
 		return HYDRO_OK;
 	int64_t now = t->query->now_ms, from = HD_MAX(t->ret->from_ms, work->starts_ms), end = work->ends_ms ? work->ends_ms : INT64_MAX;
 	int64_t to = HD_MIN(HD_MIN(t->ret->to_ms, now + 1), end);
 	row->due += to > from ? hd_calendar_count(&calendar, from, to) : 0;
 	/* What is not sent, or sent by hand, has no hour to be on time by. */
-	to = work->mode == HD_MODE_LIVE && !work->by_sheet ? HD_MIN(to, now + 1 - t->deadline_ms) : from;
+	member->settles = work->mode == HD_MODE_LIVE && !work->by_sheet;
+	to = member->settles ? HD_MIN(to, now + 1 - t->deadline_ms) : from;
 	row->settled += to > from ? hd_calendar_count(&calendar, from, to) : 0;
 	int64_t next = hd_calendar_next(&calendar, HD_MAX(now + 1, work->starts_ms));
 	if (next < end) {
@@ -210,6 +212,25 @@ static int add_slot(void *arg, const struct hd_slot *slot, struct hydro_error *e
 	return HYDRO_OK;
 }
 
+/* Filed before its deadline has passed: the calendar does not count it as settled yet. */
+static int add_early(void *arg, const struct hd_slot *slot, struct hydro_error *err)
+{
+	struct take *t = arg;
+	struct hd_compliance_row *row = row_of(t, slot->work);
+	(void)err;
+	if (row && t->members[slot->work].settles)
+		row->settled++;
+	return HYDRO_OK;
+}
+
+static int take_early(struct take *t, uint32_t work, struct hydro_error *err)
+{
+	const uint32_t filed = 1u << HD_SLOT_FILED | 1u << HD_SLOT_FILED_NO_RECEIPT | 1u << HD_SLOT_FILED_DIFFERS | 1u << HD_SLOT_BY_HAND;
+	struct hd_slot_filter early = {.work = work, .states = filed, .from_ms = HD_MAX(t->ret->from_ms, t->query->now_ms + 1 - t->deadline_ms),
+				       .to_ms = HD_MIN(t->ret->to_ms, t->query->now_ms + 1)};
+	return early.from_ms < early.to_ms ? hd_ledger_slots(t->ledger, &early, add_early, t, err) : HYDRO_OK;
+}
+
 static int take_slots(struct take *t, struct hydro_error *err)
 {
 	struct hd_slot_filter open = {.work = HD_LEDGER_ALL, .states = OPEN_STATES}, closed = {.work = HD_LEDGER_ALL, .states = CAUSE_STATES & ~OPEN_STATES};
@@ -217,7 +238,9 @@ static int take_slots(struct take *t, struct hydro_error *err)
 	closed.to_ms = t->ret->to_ms;
 	if (t->query->by == HD_COMPLIANCE_BY_WORK && t->query->code && t->ret->count == 1)
 		open.work = closed.work = t->ret->rows[0].work;
-	int rc = hd_ledger_slots(t->ledger, &open, add_slot, t, err);
+	int rc = take_early(t, open.work, err);
+	if (rc == HYDRO_OK)
+		rc = hd_ledger_slots(t->ledger, &open, add_slot, t, err);
 	return rc == HYDRO_OK ? hd_ledger_slots(t->ledger, &closed, add_slot, t, err) : rc;
 }
 

@@ -29,7 +29,7 @@ struct hd_compliance_row {
 	uint32_t mode; /* of a single work */
 	char key[256], name[201], client[201], kind[41], standard[41], region[101]; /* of a single work */
 	uint64_t due;      /* slots whose time has come */
-	uint64_t settled;  /* of these: those of live works, not filed by sheet, whose deadline has passed */
+	uint64_t settled;  /* of these: those of live works, not filed by sheet, whose deadline has passed or that are filed */
 	uint64_t filed;    /* with or without receipt, by hand, or with other values: the regulator has one */
 	uint64_t on_time, late, over_lag, checked;
 	uint64_t missing, differs, no_receipt, by_hand, shadow;

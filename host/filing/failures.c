@@ -174,7 +174,7 @@ int hd_failures_document(struct hd_ledger *ledger, const struct hd_adapters *ada
 			 struct hd_buf *ret, struct hydro_error *err)
 {
 	static const struct hd_doc_column columns[] = {{"Obra", "Work", 1.4, false}, {"Nombre", "Name", 2, false}, {"Desde", "From", 1.5, false},
-		{"Hasta", "To", 1.5, false}, {"Períodos", "Slots", .8, true}, {"Situación", "What", 2, false}, {"Causa", "Cause", 2.6, false}};
+		{"Hasta", "To", 1.5, false}, {"Períodos", "Slots", 1, true}, {"Situación", "What", 2, false}, {"Causa", "Cause", 2.6, false}};
 	struct output o = {.utc_offset_s = offset_of(adapters)};
 	const struct hd_adapter *adapter = adapters ? hd_adapters_at(adapters, 0) : NULL;
 	char from[32], to[32], zone[HD_CALENDAR_ZONE_TEXT], subtitle[400];

@@ -91,6 +91,25 @@ Test(compliance, due_is_filed_missing_open_and_waiting)
 	dga_kit_end(&kit);
 }
 
+Test(compliance, what_is_filed_before_its_deadline_does_not_hide_what_was_not)
+{
+	struct dga_kit kit;
+	dga_kit_begin(&kit);
+	uint32_t one = dga_kit_work(&kit, "OB-0101-1", "mayor", ""), two = dga_kit_work(&kit, "OB-0101-2", "mayor", "");
+	/* Both are due at 0 and 1 o'clock; at 1:30 the first has filed both, the second only the newer one. */
+	ledger_kit_file(&kit.ledger, one, KIT_DUE, "a");
+	ledger_kit_file(&kit.ledger, one, KIT_DUE + HOUR, "b");
+	ledger_kit_file(&kit.ledger, two, KIT_DUE + HOUR, "c");
+	struct hd_compliance c;
+	struct hd_compliance_query query = {.by = HD_COMPLIANCE_BY_STANDARD, .from_ms = KIT_DUE, .to_ms = KIT_DUE + DAY, .now_ms = KIT_DUE + 3 * HOUR / 2};
+	cr_assert_eq(hd_compliance_take(kit.ledger.ledger, kit.adapters, &query, &c, &kit.err), HYDRO_OK, "%s", kit.err.text);
+	cr_expect_eq(c.all.due, 4);
+	cr_expect_eq(c.all.settled, 4);
+	cr_expect_float_eq(c.all.on_time_share, .75, 1e-9);
+	hd_compliance_done(&c);
+	dga_kit_end(&kit);
+}
+
 static struct hd_buf document(struct dga_kit *kit, uint32_t format)
 {
 	struct hd_buf ret = {0};
