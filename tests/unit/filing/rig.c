@@ -261,6 +261,7 @@ void rig_run(struct rig *rig, int64_t ms)
 	int64_t next;
 	for (;;) {
 		hd_filing_step(rig->filing, &next);
+		cr_assert_geq(next, hd_clock_wall_ms(), "what is next is never before now");
 		while (hd_net_in_flight(rig->net) > 0)
 			hd_net_run_once(rig->net, 50);
 		if (!hd_filing_is_idle(rig->filing, &next))

@@ -284,6 +284,30 @@ Test(acts, a_restart_goes_on_where_it_was)
 	rig_free(rig);
 }
 
+Test(acts, after_a_standstill_a_slot_waits_for_what_is_fetched_if_its_deadline_is_past_anyway)
+{
+	struct rig *rig = rig_new();
+	uint32_t fetched = rig_work(rig, "OB-1"), dead = rig_work(rig, "OB-2");
+	int64_t before = FIRST - 10 * MINUTE_MS, again = FIRST + 4 * HOUR_MS;
+	rig_read(rig, fetched, before);
+	rig_read(rig, dead, before);
+	rig_open(rig);
+	rig_run(rig, FIRST - 5 * MINUTE_MS);
+	hd_clock_advance(again);
+	rig_restart(rig);
+	rig_run(rig, again + 2 * MINUTE_MS);
+	cr_assert_eq(state_of(rig, fetched, FIRST), HD_SLOT_DUE, "the reading of ten to is there, that of the hour is on its way");
+	uint32_t from = rig->reading_count;
+	rig_read(rig, fetched, FIRST);
+	rig_tell(rig, from);
+	rig_run(rig, again + 20 * MINUTE_MS);
+	cr_assert_eq(rig_slot(rig, fetched, FIRST).measured_ms, FIRST);
+	cr_assert_eq(rig_slot(rig, dead, FIRST).measured_ms, before);
+	cr_assert_eq(state_of(rig, fetched, FIRST), HD_SLOT_FILED);
+	cr_assert_eq(state_of(rig, dead, FIRST), HD_SLOT_FILED);
+	rig_free(rig);
+}
+
 Test(acts, a_ledger_from_a_backup_holds_all_until_a_person_lets_it_go_on)
 {
 	struct rig *rig = rig_new();
