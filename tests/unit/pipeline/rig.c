@@ -52,7 +52,10 @@ static int history(void *arg, uint32_t point, int64_t from_ms, int64_t to_ms, hd
 {
 	struct rig *rig = arg;
 	(void)err;
-	for (uint32_t i = 0; i < rig->stored->count; i++) {
+	(void)pthread_mutex_lock(&rig->lock);
+	uint32_t count = rig->stored->count; /* what is stored stays where it is, while others add to it */
+	(void)pthread_mutex_unlock(&rig->lock);
+	for (uint32_t i = 0; i < count; i++) {
 		const struct hd_sample *sample = &rig->stored->samples[i];
 		if (sample->point != point || sample->ts_ms < from_ms || sample->ts_ms >= to_ms)
 			continue;
