@@ -265,12 +265,10 @@ Test(state, a_point_whose_configuration_changed_gets_a_new_plan_and_keeps_its_st
 	rig_stop(&place.rig);
 	rig_restart(&place.rig);
 	uint32_t generation = hd_names_find(place.rig.names, HD_NAME_GENERATION, "well@0011aabb"), built = 0;
-	const struct hd_point *old = hd_points_get(place.rig.points, 3);
-	struct hd_point_spec changed = {.index = 3, .id = old->id, .version = old->version + 1, .bits = old->bits, .join_ms = old->join_ms, .pipeline = "well",
-					.options = "{}", .params = "{}"};
-	hd_point_unref(old);
-	uint32_t index;
-	cr_assert_eq(hd_points_put(place.rig.points, &changed, &index, NULL), HYDRO_OK);
+	/* As after a change while it was down; in place, for the registry still tells the pipeline that is closed. */
+	const struct hd_point *point = hd_points_get(place.rig.points, 3);
+	((struct hd_point *)(uintptr_t)point)->version++;
+	hd_point_unref(point);
 	struct hd_plan *first = rig_compile(&place.rig, &place.spec);
 	cr_assert_eq(adopted(&place, generation), POINTS - 1);
 	cr_assert_eq(hd_pipeline_build_rest(place.rig.pipeline, no_build, &built, NULL), HYDRO_OK);
