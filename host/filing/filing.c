@@ -114,15 +114,21 @@ void hd_filing_status(struct hd_filing *f, struct hd_filing_status *ret)
 	pthread_mutex_unlock(&f->lock);
 }
 
+/* With the lock. */
+static void publish_switches(struct hd_filing *f)
+{
+	f->status.on = f->on;
+	f->status.on_hold = f->on_hold;
+	f->status.clock_good = f->clock_good && !f->stopped_by_clock;
+}
+
 static void publish(struct hd_filing *f, int64_t next_ms)
 {
 	if (!f->config.manual)
 		read_totals(f);
 	pthread_mutex_lock(&f->lock);
 	struct hd_filing_status *s = &f->status;
-	s->on = f->on;
-	s->on_hold = f->on_hold;
-	s->clock_good = f->clock_good && !f->stopped_by_clock;
+	publish_switches(f);
 	s->in_flight = f->in_flight;
 	s->posts = f->posts;
 	s->checks = f->checks;
@@ -183,6 +189,7 @@ static void run_acts(struct hd_filing *f)
 		pthread_mutex_unlock(&f->lock);
 		act->rc = act->fn(f, act->arg, act->err);
 		pthread_mutex_lock(&f->lock);
+		publish_switches(f); /* who acted reads what it did */
 		act->done = true;
 		pthread_cond_broadcast(&f->cond);
 	}
