@@ -2,7 +2,8 @@
 """Figures of filing: the real engine, ledger and dga plugin over HTTP against the simulator's DGA, whose judge counts. One JSON line per figure.
 
   bench_filing.py [month] [hour] [rate]     default: month and hour
-  --works N --days D                        of `month` (300 works, 5 days)
+  --works N --days D                        of `month` (120 works, 15 days)
+  --centres N --step MS                     control centres, and how far the clock goes at a time (5 s); both as the works need if not given
   --full                                    `month` with 10,000 works and 30 days, and `rate`
   --dir DIR                                 where the data goes (a new folder in HYDRO_TMP or /tmp)
   --seed N                                  of faults and kills (1)
@@ -14,6 +15,7 @@ import os
 import pathlib
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -81,7 +83,11 @@ class Lab:
         self.sim.http.call("POST", "/sim/dga/death")
 
     def db_bytes(self):
-        return sum(path.stat().st_size for path in self.folder.glob("filing.db*"))
+        """Of filing.db once the host has closed it, without pages that packing has freed and that are used again."""
+        db = sqlite3.connect(self.folder / "filing.db")
+        pages, free, size = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
+        db.close()
+        return (pages - free) * size
 
     def close(self):
         if self.host and self.host.poll() is None:
@@ -207,17 +213,17 @@ def rate(folder):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("what", nargs="*", choices=("month", "hour", "rate", []))
-    parser.add_argument("--works", type=int, default=300)
-    parser.add_argument("--days", type=int, default=5)
+    parser.add_argument("--works", type=int, default=120)
+    parser.add_argument("--days", type=int, default=15)
     parser.add_argument("--centres", type=int, default=0)
-    parser.add_argument("--step", type=int, default=1000)
+    parser.add_argument("--step", type=int, default=5000)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--dir", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true")
     o = parser.parse_args()
     if o.full:
-        o.works, o.days, o.step = 10000, 30, 5000
+        o.works, o.days = 10000, 30
     what = o.what or (["month", "hour", "rate"] if o.full else ["month", "hour"])
     # At one call a step and centre, and a step of several seconds, it takes more centres than six.
     centres = o.centres or max(6, -(-o.works * 2 * o.step // 1000 * 2 // 3600))
