@@ -254,10 +254,10 @@ bool hd_point_fits(const struct hd_point *point, size_t bytes)
 		return false;
 	size_t texts = bytes - sizeof *point;
 	const uint16_t at[] = {point->name_at, point->provider_at, point->pipeline_at, point->options_at, point->params_at, point->zone_at};
-	if (at[0] != 0 || at[HD_ARRAY_LEN(at) - 1] >= texts)
+	if (at[0] != 0)
 		return false;
 	for (size_t i = 1; i < HD_ARRAY_LEN(at); i++)
-		if (at[i] <= at[i - 1] || point->texts[at[i] - 1] != '\0')
+		if (at[i] <= at[i - 1] || at[i] >= texts || point->texts[at[i] - 1] != '\0')
 			return false;
 	return memchr(hd_point_zone(point), '\0', texts - point->zone_at) != NULL;
 }

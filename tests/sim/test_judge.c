@@ -75,7 +75,7 @@ static void file(uint32_t index, int64_t slot_ms, int64_t now_ms)
 static void expect_only(uint32_t rule)
 {
 	for (uint32_t r = 0; r < SIM_RULE_COUNT; r++)
-		cr_expect_eq(sim_judge_count(sim.judge, r), r == rule ? 1u : 0u, "rule %u: %llu", r, (unsigned long long)sim_judge_count(sim.judge, r));
+		cr_assert_eq(sim_judge_count(sim.judge, r), r == rule ? 1u : 0u, "rule %u: %llu", r, (unsigned long long)sim_judge_count(sim.judge, r));
 }
 
 TestSuite(judge, .init = open_sim, .fini = close_sim);

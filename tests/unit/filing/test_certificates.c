@@ -44,15 +44,15 @@ Test(certificates, what_is_no_single_certificate_is_refused)
 	static char twice[2 * sizeof pem], huge[HD_CERTIFICATE_BYTES_MAX + 1];
 	(void)snprintf(twice, sizeof twice, "%s%s", pem, pem);
 	memset(huge, 'x', sizeof huge);
-	cr_expect_eq(hd_certificate_parse(twice, strlen(twice), &facts, &err), HYDRO_E_INVALID);
-	cr_expect_eq(hd_certificate_parse(huge, sizeof huge, &facts, &err), HYDRO_E_LIMIT);
-	cr_expect_eq(hd_certificate_parse("", 0, &facts, &err), HYDRO_E_PARSE);
-	cr_expect_eq(hd_certificate_parse("hola", 4, &facts, &err), HYDRO_E_PARSE);
+	cr_assert_eq(hd_certificate_parse(twice, strlen(twice), &facts, &err), HYDRO_E_INVALID);
+	cr_assert_eq(hd_certificate_parse(huge, sizeof huge, &facts, &err), HYDRO_E_LIMIT);
+	cr_assert_eq(hd_certificate_parse("", 0, &facts, &err), HYDRO_E_PARSE);
+	cr_assert_eq(hd_certificate_parse("hola", 4, &facts, &err), HYDRO_E_PARSE);
 	for (size_t len = 1; len < strlen(pem) - 1; len++)
 		cr_assert_eq(hd_certificate_parse(pem, len, &facts, &err), HYDRO_E_PARSE, "%zu bytes", len);
 	static const char key[] = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
-	cr_expect_eq(hd_certificate_parse(key, strlen(key), &facts, &err), HYDRO_E_INVALID);
-	cr_expect_not_null(strstr(err.text, "private key"));
+	cr_assert_eq(hd_certificate_parse(key, strlen(key), &facts, &err), HYDRO_E_INVALID);
+	cr_assert_not_null(strstr(err.text, "private key"));
 }
 
 struct alarms {
@@ -84,17 +84,17 @@ Test(certificates, an_alarm_comes_at_sixty_thirty_and_seven_days_and_goes_with_t
 	ledger_kit_begin(&kit);
 	struct hd_certificate row = {.name = "dga.pem", .subject = "CN=x", .issuer = "CN=y", .serial = "1", .pem = pem, .not_before_ms = from, .not_after_ms = until};
 	cr_assert_eq(hd_ledger_certificate_add(kit.ledger, &row, "ana", &kit.err), HYDRO_OK, "%s", kit.err.text);
-	cr_expect_eq(watched(&kit, until - 61 * DAY).count, 0);
+	cr_assert_eq(watched(&kit, until - 61 * DAY).count, 0);
 	struct alarms alarms = watched(&kit, until - 59 * DAY);
-	cr_expect_eq(alarms.count, 1);
-	cr_expect_eq(alarms.level, HD_ALARM_AMBER);
-	cr_expect_not_null(strstr(alarms.text, "menos de 60 días"));
-	cr_expect_not_null(strstr(watched(&kit, until - 29 * DAY).text, "menos de 30 días"));
+	cr_assert_eq(alarms.count, 1);
+	cr_assert_eq(alarms.level, HD_ALARM_AMBER);
+	cr_assert_not_null(strstr(alarms.text, "menos de 60 días"));
+	cr_assert_not_null(strstr(watched(&kit, until - 29 * DAY).text, "menos de 30 días"));
 	alarms = watched(&kit, until - 6 * DAY);
-	cr_expect_eq(alarms.level, HD_ALARM_RED);
-	cr_expect_not_null(strstr(alarms.text, "menos de 7 días"));
-	cr_expect_not_null(strstr(watched(&kit, until + DAY).text, "venció"));
+	cr_assert_eq(alarms.level, HD_ALARM_RED);
+	cr_assert_not_null(strstr(alarms.text, "menos de 7 días"));
+	cr_assert_not_null(strstr(watched(&kit, until + DAY).text, "venció"));
 	cr_assert_eq(hd_ledger_certificate_remove(kit.ledger, &row.id, "ana", &kit.err), HYDRO_OK, "%s", kit.err.text);
-	cr_expect_eq(watched(&kit, until + DAY).count, 0);
+	cr_assert_eq(watched(&kit, until + DAY).count, 0);
 	ledger_kit_end(&kit);
 }

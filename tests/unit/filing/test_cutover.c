@@ -93,7 +93,7 @@ Test(cutover, receipts_are_read_with_the_label_that_was_filed)
 					  "code,date,hour,receipt\nOB-0101-1,2026-01-15,10:00,\n", "code,date,hour,receipt,flow\nOB-0101-1,2026-01-15,10:00,a,1,5\n",
 					  "code,date,hour,receipt,flow\nOB-0101-1,2026-01-15,10:00,a,doce\n"};
 	for (size_t i = 0; i < HD_ARRAY_LEN(bad); i++)
-		cr_expect(line(bad[i], &row, &err) != HYDRO_OK || i == 6, "%s", bad[i]);
+		cr_assert(line(bad[i], &row, &err) != HYDRO_OK || i == 6, "%s", bad[i]);
 }
 
 /* ---- beside ours ---- */

@@ -56,37 +56,37 @@ Test(compliance, due_is_filed_missing_open_and_waiting)
 	struct hd_compliance c = take(&kit, HD_COMPLIANCE_BY_WORK, NULL);
 	cr_assert_eq(c.count, 2);
 	cr_assert_str_eq(c.rows[0].key, "OB-0101-1");
-	cr_expect_eq(c.rows[0].due, 12);
-	cr_expect_eq(c.rows[0].filed, 10);
-	cr_expect_eq(c.rows[0].on_time, 10);
-	cr_expect_eq(c.rows[0].waiting, 2);
-	cr_expect_eq(c.rows[0].settled, 11);
-	cr_expect_eq(c.rows[0].next_due_ms, KIT_DUE + 12 * HOUR);
+	cr_assert_eq(c.rows[0].due, 12);
+	cr_assert_eq(c.rows[0].filed, 10);
+	cr_assert_eq(c.rows[0].on_time, 10);
+	cr_assert_eq(c.rows[0].waiting, 2);
+	cr_assert_eq(c.rows[0].settled, 11);
+	cr_assert_eq(c.rows[0].next_due_ms, KIT_DUE + 12 * HOUR);
 	const struct hd_compliance_row *row = &c.rows[1];
-	cr_expect_eq(row->filed, 6);
-	cr_expect_eq(row->missing, 2);
-	cr_expect_eq(row->refused, 1);
-	cr_expect_eq(row->waiting, 3);
-	cr_expect_eq(row->due, row->filed + row->missing + row->refused + row->waiting);
-	cr_expect_eq(row->oldest_open_ms, KIT_DUE + 8 * HOUR);
-	cr_expect_eq(row->next_limit_ms, KIT_DUE + 8 * HOUR + 7 * DAY);
+	cr_assert_eq(row->filed, 6);
+	cr_assert_eq(row->missing, 2);
+	cr_assert_eq(row->refused, 1);
+	cr_assert_eq(row->waiting, 3);
+	cr_assert_eq(row->due, row->filed + row->missing + row->refused + row->waiting);
+	cr_assert_eq(row->oldest_open_ms, KIT_DUE + 8 * HOUR);
+	cr_assert_eq(row->next_limit_ms, KIT_DUE + 8 * HOUR + 7 * DAY);
 	cr_assert_eq(row->cause_count, 2);
-	cr_expect_str_eq(row->causes[0].text, "no_reading");
-	cr_expect_eq(row->causes[0].slots, 2);
-	cr_expect_float_eq(row->on_time_share, 6.0 / 11, 1e-9);
-	cr_expect_eq(c.all.due, 24);
+	cr_assert_str_eq(row->causes[0].text, "no_reading");
+	cr_assert_eq(row->causes[0].slots, 2);
+	cr_assert_float_eq(row->on_time_share, 6.0 / 11, 1e-9);
+	cr_assert_eq(c.all.due, 24);
 	hd_compliance_done(&c);
 	c = take(&kit, HD_COMPLIANCE_BY_CLIENT, NULL);
 	cr_assert_eq(c.count, 2);
-	cr_expect_str_eq(c.rows[1].key, "Minera Ñuble");
+	cr_assert_str_eq(c.rows[1].key, "Minera Ñuble");
 	hd_compliance_done(&c);
 	c = take(&kit, HD_COMPLIANCE_BY_STANDARD, NULL);
 	cr_assert_eq(c.count, 1);
-	cr_expect_eq(c.rows[0].works, 2);
+	cr_assert_eq(c.rows[0].works, 2);
 	hd_compliance_done(&c);
 	c = take(&kit, HD_COMPLIANCE_BY_WORK, "OB-0101-2");
 	cr_assert_eq(c.count, 1);
-	cr_expect_eq(c.all.missing, 2);
+	cr_assert_eq(c.all.missing, 2);
 	hd_compliance_done(&c);
 	dga_kit_end(&kit);
 }
@@ -103,9 +103,9 @@ Test(compliance, what_is_filed_before_its_deadline_does_not_hide_what_was_not)
 	struct hd_compliance c;
 	struct hd_compliance_query query = {.by = HD_COMPLIANCE_BY_STANDARD, .from_ms = KIT_DUE, .to_ms = KIT_DUE + DAY, .now_ms = KIT_DUE + 3 * HOUR / 2};
 	cr_assert_eq(hd_compliance_take(kit.ledger.ledger, kit.adapters, &query, &c, &kit.err), HYDRO_OK, "%s", kit.err.text);
-	cr_expect_eq(c.all.due, 4);
-	cr_expect_eq(c.all.settled, 4);
-	cr_expect_float_eq(c.all.on_time_share, .75, 1e-9);
+	cr_assert_eq(c.all.due, 4);
+	cr_assert_eq(c.all.settled, 4);
+	cr_assert_float_eq(c.all.on_time_share, .75, 1e-9);
 	hd_compliance_done(&c);
 	dga_kit_end(&kit);
 }
@@ -139,23 +139,23 @@ Test(report, it_is_a_page_that_needs_nothing_else_with_every_receipt)
 	fill(&kit, works);
 	struct hd_buf html = document(&kit, HD_DOC_HTML);
 	const char *text = hd_buf_text(&html);
-	cr_expect_not_null(strstr(text, "Informe mensual de la transmisión a la DGA"));
-	cr_expect_not_null(strstr(text, "no hubo medición del sensor"));
-	cr_expect_not_null(strstr(text, "2026-01-01 05:00"));
-	cr_expect_null(strstr(text, "http://"));
-	cr_expect_null(strstr(text, "<script"));
+	cr_assert_not_null(strstr(text, "Informe mensual de la transmisión a la DGA"));
+	cr_assert_not_null(strstr(text, "no hubo medición del sensor"));
+	cr_assert_not_null(strstr(text, "2026-01-01 05:00"));
+	cr_assert_null(strstr(text, "http://"));
+	cr_assert_null(strstr(text, "<script"));
 	for (int i = 0; i < 10; i++) {
 		char receipt[32];
 		(void)snprintf(receipt, sizeof receipt, "<td>uno%d</td>", i);
-		cr_expect_not_null(strstr(text, receipt), "%s", receipt);
+		cr_assert_not_null(strstr(text, receipt), "%s", receipt);
 	}
 	keep("report.html", &html);
 	hd_buf_clear(&html);
 	struct hd_report_query query = {.client = "Agrícola <Sur> & Cía", .from_ms = KIT_DUE, .to_ms = KIT_DUE + DAY, .now_ms = KIT_DUE + DAY};
 	cr_assert_eq(hd_report_document(kit.ledger.ledger, kit.adapters, &query, HD_DOC_HTML, &html, &kit.err), HYDRO_OK, "%s", kit.err.text);
-	cr_expect_not_null(strstr(hd_buf_text(&html), "Agrícola &lt;Sur&gt; &amp; Cía"));
-	cr_expect_null(strstr(hd_buf_text(&html), "<Sur>"));
-	cr_expect_null(strstr(hd_buf_text(&html), "dos0"));
+	cr_assert_not_null(strstr(hd_buf_text(&html), "Agrícola &lt;Sur&gt; &amp; Cía"));
+	cr_assert_null(strstr(hd_buf_text(&html), "<Sur>"));
+	cr_assert_null(strstr(hd_buf_text(&html), "dos0"));
 	hd_buf_done(&html);
 	dga_kit_end(&kit);
 }
@@ -190,13 +190,13 @@ Test(report, its_csv_has_a_line_for_each_slot_and_no_formula)
 	int lines = 0;
 	for (const char *p = text; *p; p++)
 		lines += *p == '\n';
-	cr_expect_eq(lines, 1 + 10 + 9 + 1);
-	cr_expect_not_null(strstr(text, "OB-0101-1,Pozo,Agrícola <Sur> & Cía,mayor,2026-01-01,03:00,informada,uno3,2026-01-01 03:04,15.31,425000,12.3,no,no,no,1,"), "%s", text);
-	cr_expect_not_null(strstr(text, "sin medición,,"));
-	cr_expect_not_null(strstr(text, ",\"'=cmd|'/c calc'!A1\","));
+	cr_assert_eq(lines, 1 + 10 + 9 + 1);
+	cr_assert_not_null(strstr(text, "OB-0101-1,Pozo,Agrícola <Sur> & Cía,mayor,2026-01-01,03:00,informada,uno3,2026-01-01 03:04,15.31,425000,12.3,no,no,no,1,"), "%s", text);
+	cr_assert_not_null(strstr(text, "sin medición,,"));
+	cr_assert_not_null(strstr(text, ",\"'=cmd|'/c calc'!A1\","));
 	hd_buf_done(&csv);
 	query.client = "nadie";
-	cr_expect_eq(hd_report_csv(kit.ledger.ledger, kit.adapters, &query, &csv, &kit.err), HYDRO_E_NOTFOUND);
+	cr_assert_eq(hd_report_csv(kit.ledger.ledger, kit.adapters, &query, &csv, &kit.err), HYDRO_E_NOTFOUND);
 	hd_buf_done(&csv);
 	dga_kit_end(&kit);
 }
@@ -227,23 +227,23 @@ Test(report, failures_are_runs_of_one_cause)
 	struct hd_report_query query = {.from_ms = KIT_DUE, .to_ms = KIT_DUE + 31 * DAY, .now_ms = KIT_DUE + 40 * DAY};
 	cr_assert_eq(hd_failures(kit.ledger.ledger, kit.adapters, &query, see, &seen, &kit.err), HYDRO_OK, "%s", kit.err.text);
 	cr_assert_eq(seen.count, 3);
-	cr_expect_str_eq(seen.rows[0].code, "OB-0101-2");
-	cr_expect_eq(seen.rows[0].slots, 2);
-	cr_expect_eq(seen.rows[0].first_ms, KIT_DUE + 6 * HOUR);
-	cr_expect_eq(seen.rows[0].last_ms, KIT_DUE + 7 * HOUR);
-	cr_expect_eq(seen.rows[1].slots, 1);
-	cr_expect_str_eq(seen.rows[2].cause, "format: caudal");
+	cr_assert_str_eq(seen.rows[0].code, "OB-0101-2");
+	cr_assert_eq(seen.rows[0].slots, 2);
+	cr_assert_eq(seen.rows[0].first_ms, KIT_DUE + 6 * HOUR);
+	cr_assert_eq(seen.rows[0].last_ms, KIT_DUE + 7 * HOUR);
+	cr_assert_eq(seen.rows[1].slots, 1);
+	cr_assert_str_eq(seen.rows[2].cause, "format: caudal");
 	struct hd_buf text = {0};
 	cr_assert_eq(hd_failures_json(kit.ledger.ledger, kit.adapters, &query, &text, &kit.err), HYDRO_OK);
-	cr_expect_not_null(strstr(hd_buf_text(&text), "\"total\":3,\"slots\":4"));
+	cr_assert_not_null(strstr(hd_buf_text(&text), "\"total\":3,\"slots\":4"));
 	hd_buf_clear(&text);
 	cr_assert_eq(hd_failures_document(kit.ledger.ledger, kit.adapters, &query, HD_DOC_PDF, &text, &kit.err), HYDRO_OK);
-	cr_expect_eq(memcmp(text.data, "%PDF", 4), 0);
+	cr_assert_eq(memcmp(text.data, "%PDF", 4), 0);
 	keep("failures.pdf", &text);
 	hd_buf_clear(&text);
 	query.from_ms = KIT_DUE + 10 * DAY;
 	cr_assert_eq(hd_failures_document(kit.ledger.ledger, kit.adapters, &query, HD_DOC_HTML, &text, &kit.err), HYDRO_OK);
-	cr_expect_not_null(strstr(hd_buf_text(&text), "No hay fallas de transmisión"));
+	cr_assert_not_null(strstr(hd_buf_text(&text), "No hay fallas de transmisión"));
 	hd_buf_done(&text);
 	dga_kit_end(&kit);
 }
@@ -268,8 +268,8 @@ Test(sheet, what_may_be_filed_by_sheet_is_in_it_until_it_is_filed)
 	hd_buf_done(&sheet);
 	ledger_kit_file(&kit.ledger, daily, KIT_DUE + DAY, "abc");
 	query.from_ms = KIT_DUE + DAY;
-	cr_expect_eq(hd_sheet(kit.ledger.ledger, kit.adapters, &query, false, &sheet, &kit.err), HYDRO_E_NOTFOUND);
-	cr_expect_eq(hd_sheet(kit.ledger.ledger, kit.adapters, &query, true, &sheet, &kit.err), HYDRO_OK, "%s", kit.err.text);
+	cr_assert_eq(hd_sheet(kit.ledger.ledger, kit.adapters, &query, false, &sheet, &kit.err), HYDRO_E_NOTFOUND);
+	cr_assert_eq(hd_sheet(kit.ledger.ledger, kit.adapters, &query, true, &sheet, &kit.err), HYDRO_OK, "%s", kit.err.text);
 	hd_buf_done(&sheet);
 	dga_kit_end(&kit);
 }
@@ -278,11 +278,11 @@ Test(month, it_begins_and_ends_at_midnight_of_the_regulators_clock)
 {
 	int64_t from, to;
 	cr_assert(hd_month_parse("2026-01", -14400, &from, &to));
-	cr_expect_eq(from, KIT_DUE);
-	cr_expect_eq(to, KIT_DUE + 31 * DAY);
+	cr_assert_eq(from, KIT_DUE);
+	cr_assert_eq(to, KIT_DUE + 31 * DAY);
 	cr_assert(hd_month_parse("2026-12", -14400, &from, &to));
-	cr_expect_eq(to - from, 31 * DAY);
+	cr_assert_eq(to - from, 31 * DAY);
 	static const char *const bad[] = {"", "2026", "2026-1", "2026-13", "2026-00", "26-01-01", "2026/01", "-026-01", "2026-1x", "2026-+1"};
 	for (size_t i = 0; i < HD_ARRAY_LEN(bad); i++)
-		cr_expect(!hd_month_parse(bad[i], -14400, &from, &to), "%s", bad[i]);
+		cr_assert(!hd_month_parse(bad[i], -14400, &from, &to), "%s", bad[i]);
 }
