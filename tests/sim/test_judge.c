@@ -78,10 +78,9 @@ static void expect_only(uint32_t rule)
 		cr_assert_eq(sim_judge_count(sim.judge, r), r == rule ? 1u : 0u, "rule %u: %llu", r, (unsigned long long)sim_judge_count(sim.judge, r));
 }
 
-TestSuite(judge, .init = open_sim, .fini = close_sim);
-
 Test(judge, finds_nothing_in_what_keeps_all_rules)
 {
+	open_sim();
 	struct sim_filing f = filing_of(2, T0, T0);
 	for (int64_t h = 0; h < 3; h++)
 		for (uint32_t i = 0; i < 2; i++)
@@ -93,76 +92,94 @@ Test(judge, finds_nothing_in_what_keeps_all_rules)
 	expect_only(SIM_RULE_COUNT);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_TAKEN), 7u);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_LATE), 1u);
+	close_sim();
 }
 
 Test(judge, counts_two_filings_of_one_hour)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0 + 20 * MINUTE, T0);
 	file(0, T0, T0 + 30 * MINUTE);
 	post(&f, T0 + 40 * MINUTE, true, true);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_ACCEPTED_TWICE), 1u);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_WRONG_HOUR), 1u);
+	close_sim();
 }
 
 Test(judge, counts_an_hour_that_is_not_round)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0 + 5 * MINUTE, T0 + 5 * MINUTE);
 	post(&f, T0 + 10 * MINUTE, true, true);
 	expect_only(SIM_RULE_WRONG_HOUR);
+	close_sim();
 }
 
 Test(judge, counts_an_hour_that_is_not_over)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0 + HOUR, T0 + 55 * MINUTE);
 	post(&f, T0 + 58 * MINUTE, true, true);
 	expect_only(SIM_RULE_WRONG_HOUR);
+	close_sim();
 }
 
 Test(judge, counts_the_local_hour_of_summer)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0 + HOUR, T0); /* what was read at T0, labelled by UTC-3 */
 	post(&f, T0 + 65 * MINUTE, true, true);
 	expect_only(SIM_RULE_WRONG_HOUR);
+	close_sim();
 }
 
 Test(judge, counts_values_that_were_never_read)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0, T0);
 	(void)snprintf(f.flow, sizeof f.flow, "777.77");
 	post(&f, T0 + 10 * MINUTE, true, true);
 	expect_only(SIM_RULE_WRONG_VALUE);
+	close_sim();
 }
 
 Test(judge, counts_an_empty_level_as_a_value_that_was_never_read)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0, T0);
 	f.level[0] = '\0';
 	post(&f, T0 + 10 * MINUTE, true, true);
 	expect_only(SIM_RULE_WRONG_VALUE);
+	close_sim();
 }
 
 Test(judge, counts_two_posts_of_a_work_within_five_minutes)
 {
+	open_sim();
 	file(1, T0, T0 + 62 * MINUTE);
 	file(0, T0, T0 + 65 * MINUTE);
 	file(1, T0 + HOUR, T0 + 67 * MINUTE);
 	expect_only(SIM_RULE_COUNT);
 	file(0, T0 + HOUR, T0 + 70 * MINUTE - 1);
 	expect_only(SIM_RULE_SPACING);
+	close_sim();
 }
 
 Test(judge, counts_a_failed_slot_sent_again_on_the_same_day)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0 + 4 * HOUR, T0 + 4 * HOUR);
 	post(&f, T0 + 5 * HOUR, false, false);
 	post(&f, T0 + 27 * HOUR, false, false);
 	expect_only(SIM_RULE_SAME_DAY);
 	post(&f, T0 + 28 * HOUR, true, true);
 	expect_only(SIM_RULE_SAME_DAY);
+	close_sim();
 }
 
 Test(judge, counts_a_slot_sent_again_after_it_was_taken)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0, T0);
 	post(&f, T0 + 10 * MINUTE, true, true);
 	post(&f, T0 + DAY, true, true);
@@ -170,10 +187,12 @@ Test(judge, counts_a_slot_sent_again_after_it_was_taken)
 	/* The duplicate's answer was the second that told so. */
 	post(&f, T0 + 2 * DAY, true, true);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_AFTER_ACCEPTANCE), 2u);
+	close_sim();
 }
 
 Test(judge, lets_a_slot_go_again_whose_answer_died_with_its_process)
 {
+	open_sim();
 	struct sim_filing f = filing_of(0, T0, T0);
 	post(&f, T0 + 10 * MINUTE, true, true);
 	sim_judge_death(sim.judge, T0 + 10 * MINUTE + 100);
@@ -190,10 +209,12 @@ Test(judge, lets_a_slot_go_again_whose_answer_died_with_its_process)
 	post(&other, T0 + 4 * DAY, true, true);
 	expect_only(SIM_RULE_AFTER_ACCEPTANCE);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_AFTER_DEATH), 3u);
+	close_sim();
 }
 
 Test(judge, counts_calls_of_a_centre_above_its_rate)
 {
+	open_sim();
 	char code[SIM_WORK_TEXT];
 	sim_work_code(0, code);
 	file(0, T0, T0 + 10 * MINUTE);
@@ -202,10 +223,12 @@ Test(judge, counts_calls_of_a_centre_above_its_rate)
 	expect_only(SIM_RULE_COUNT);
 	sim_judge_get(sim.judge, code, T0 + 10 * MINUTE + 2999);
 	expect_only(SIM_RULE_RATE);
+	close_sim();
 }
 
 Test(judge, tells_what_is_late_and_what_was_not_the_last_reading)
 {
+	open_sim();
 	struct sim_filing old = filing_of(0, T0, T0 - 20 * MINUTE);
 	post(&old, T0 + 10 * MINUTE, true, true);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_NOT_NEAREST), 1u);
@@ -214,6 +237,7 @@ Test(judge, tells_what_is_late_and_what_was_not_the_last_reading)
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_LATE), 2u);
 	cr_assert_eq(sim_judge_count(sim.judge, SIM_RULE_OVER_LAG), 1u);
 	expect_only(SIM_RULE_COUNT);
+	close_sim();
 }
 
 static uint64_t told(const struct hd_buf *text, const char *name)
@@ -228,6 +252,7 @@ static uint64_t told(const struct hd_buf *text, const char *name)
 
 Test(judge, adds_up_what_is_due_missing_filed_and_not)
 {
+	open_sim();
 	static const char missing[] = "{\"kind\":\"missing\",\"point\":1,\"from\":\"2026-01-01T02:00:00Z\",\"until\":\"2026-01-01T05:00:01Z\"}";
 	static const char late[] = "{\"kind\":\"late\",\"point\":3,\"delay\":\"8d\"}";
 	struct hd_buf out = {0};
@@ -246,10 +271,12 @@ Test(judge, adds_up_what_is_due_missing_filed_and_not)
 	cr_assert_eq(told(&out, "broken"), 0u);
 	cr_assert(strstr(hd_buf_text(&out), "{\"work\":\"OB-0901-2\",\"slot\":\"2026-01-01T01:00:00Z\"}"), "%s", hd_buf_text(&out));
 	hd_buf_done(&out);
+	close_sim();
 }
 
 Test(judge, gives_a_work_a_receipt_of_its_own_that_tells_the_slot)
 {
+	open_sim();
 	char receipt[SIM_RECEIPT_TEXT], other[SIM_RECEIPT_TEXT];
 	sim_receipt_make("OB-0901-1", 1767225600, receipt);
 	sim_receipt_make("OB-0901-2", 1767225600, other);
@@ -259,10 +286,12 @@ Test(judge, gives_a_work_a_receipt_of_its_own_that_tells_the_slot)
 	cr_assert_eq(sim_receipt_slot("OB-0901-2", receipt), 0u);
 	receipt[31] = receipt[31] == 'a' ? 'b' : 'a';
 	cr_assert_eq(sim_receipt_slot("OB-0901-1", receipt), 0u);
+	close_sim();
 }
 
 Test(judge, keeps_filings_as_they_came_also_the_odd_ones)
 {
+	open_sim();
 	static const char *const flows[] = {"0.00", "-1.25", "12345678.90", "999999999999.99", "-0.00", "007.10"};
 	struct sim_filing back;
 	char receipt[SIM_RECEIPT_TEXT];
@@ -280,4 +309,5 @@ Test(judge, keeps_filings_as_they_came_also_the_odd_ones)
 		cr_assert_str_eq(back.origin, f.origin);
 		cr_assert_str_eq(back.company, f.company);
 	}
+	close_sim();
 }

@@ -6,6 +6,7 @@
 #include <hydro/conv.h>
 #include <hydro/testkit.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
