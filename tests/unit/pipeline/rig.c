@@ -9,7 +9,9 @@
 
 static void give_synced(struct rig *rig, struct hd_batch *batch)
 {
+	(void)pthread_mutex_lock(&rig->one_at_a_time);
 	hd_pipeline_synced(rig->pipeline, batch);
+	(void)pthread_mutex_unlock(&rig->one_at_a_time);
 }
 
 static int append(void *arg, struct hd_batch *batch, struct hydro_error *err)
@@ -104,6 +106,7 @@ void rig_open(struct rig *rig, uint32_t points, const char *pipeline_name, const
 {
 	memset(rig, 0, sizeof *rig);
 	(void)pthread_mutex_init(&rig->lock, NULL);
+	(void)pthread_mutex_init(&rig->one_at_a_time, NULL);
 	(void)pthread_cond_init(&rig->changed, NULL);
 	HD_ASSERT(hd_batch_new(65536, 65536 * 256, &rig->stored) == HYDRO_OK);
 	HD_ASSERT(hd_names_open(NULL, &rig->names, NULL) == HYDRO_OK);
@@ -140,6 +143,7 @@ void rig_close(struct rig *rig)
 	hd_names_close(&rig->names);
 	hd_batch_free(&rig->stored);
 	(void)pthread_mutex_destroy(&rig->lock);
+	(void)pthread_mutex_destroy(&rig->one_at_a_time);
 	(void)pthread_cond_destroy(&rig->changed);
 }
 

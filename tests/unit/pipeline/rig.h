@@ -16,6 +16,7 @@ struct rig {
 	struct hd_points *points;
 	struct hd_pipeline *pipeline;
 	struct hd_pipeline_config config;
+	pthread_mutex_t one_at_a_time; /* held while a batch is given back as synced: the journal has one thread for it */
 	pthread_mutex_t lock; /* guards: what follows */
 	pthread_cond_t changed;
 	struct hd_batch *stored; /* all samples, in order of LSN from 1 */
