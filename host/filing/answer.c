@@ -214,6 +214,7 @@ static void put_back(struct hd_filing *f, struct filing_call *call, int64_t now_
 	call->next = f->done;
 	f->done = call;
 	pthread_mutex_unlock(&f->lock);
+	f->put_back++;
 	f->retry_ms = now_ms + HD_MS_PER_S;
 }
 
@@ -286,6 +287,7 @@ void filing_answers(struct hd_filing *f, int64_t now_ms)
 	pthread_mutex_lock(&f->lock);
 	struct filing_call *newest = HD_STEAL(f->done), *oldest = NULL;
 	pthread_mutex_unlock(&f->lock);
+	f->put_back = 0;
 	while (newest) {
 		struct filing_call *next = newest->next;
 		newest->next = oldest;
@@ -296,6 +298,8 @@ void filing_answers(struct hd_filing *f, int64_t now_ms)
 		struct filing_call *call = oldest;
 		oldest = call->next;
 		struct filing_work *w = filing_work(f, call->work);
+		if (w && w->centre)
+			filing_call_arrived(f, w->centre, call, now_ms);
 		if (call->is_foreign)
 			filing_foreign_answer(f, call, now_ms);
 		else if (call->is_check)

@@ -96,7 +96,7 @@ static int start(struct hd_filing *f, struct filing_slot *slot, int64_t now_ms, 
 	call->started_ms = now_ms;
 	slot->in_flight = true;
 	f->checks++;
-	filing_call_submit(call, &request);
+	filing_call_submit(call, slot->work->centre, &request);
 	hd_adapter_wipe(&memory);
 	return HYDRO_OK;
 }

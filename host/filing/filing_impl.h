@@ -140,7 +140,7 @@ struct filing_call {
 	uint32_t epoch;
 	bool is_check, is_foreign, answered, kept;
 	_Atomic bool begun;         /* the first byte may have been written */
-	int64_t due_ms, lease_until_ns, started_ms;
+	int64_t due_ms, lease_until_ns, started_ms, submitted_ns;
 	const struct hd_adapter *adapter;
 	uint32_t adapter_failures;  /* how often its adapter failed to read the answer */
 	char *payload;
@@ -196,7 +196,8 @@ struct hd_filing {
 	int64_t offset_ms, offset_since_ms; /* wall - BOOTTIME */
 	int64_t minute_ms, anchor_day, pack_day;
 	int64_t retry_ms;               /* the ledger did not take a write: nothing before then */
-	uint32_t in_flight;
+	uint32_t in_flight, put_back;   /* put_back: of them, answered, and read later */
+	int64_t last_submit_ns;
 	uint64_t ledger_failures, failures_before; /* before closing */
 	int64_t proof_day, certificates_hour;
 	uint32_t not_ready_told;
@@ -290,7 +291,9 @@ struct filing_call *filing_call_new(struct hd_filing *f, struct filing_slot *slo
 void filing_call_free(struct filing_call *call);
 int filing_call_send(struct hd_filing *f, const struct filing_call *call, struct filing_work *w, bool with_secret, int64_t now_ms, hydro_filing_send *ret,
 		     struct hydro_error *err);
-void filing_call_submit(struct filing_call *call, const hydro_http_request *request);
+void filing_call_submit(struct filing_call *call, struct filing_centre *c, const hydro_http_request *request);
+/* Its answer is here: a call under way while this process slept holds its centre's rate from now, as it may have arrived just now. */
+void filing_call_arrived(struct hd_filing *f, struct filing_centre *c, const struct filing_call *call, int64_t now_ms);
 size_t filing_pending_bytes(void);
 /* A work that cannot be sent as it is configured: event and alarm. */
 void filing_trouble(struct hd_filing *f, struct filing_work *w, const char *why, int64_t now_ms);

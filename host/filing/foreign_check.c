@@ -67,7 +67,7 @@ static int make_call(struct hd_filing *f, const struct filing_foreign *foreign, 
 	return HYDRO_OK;
 }
 
-static int ask(struct hd_filing *f, const struct filing_foreign *foreign, int64_t now_ms, struct hydro_error *err)
+static int ask(struct hd_filing *f, struct filing_centre *c, const struct filing_foreign *foreign, int64_t now_ms, struct hydro_error *err)
 {
 	struct filing_work *w = filing_work(f, foreign->work);
 	struct filing_call *call = NULL;
@@ -85,7 +85,7 @@ static int ask(struct hd_filing *f, const struct filing_foreign *foreign, int64_
 	}
 	call->started_ms = now_ms;
 	f->checks++;
-	filing_call_submit(call, &request);
+	filing_call_submit(call, c, &request);
 	hd_adapter_wipe(&memory);
 	return HYDRO_OK;
 }
@@ -95,7 +95,7 @@ bool filing_foreign_send(struct hd_filing *f, struct filing_centre *c, int64_t n
 	while (c->foreign) {
 		struct hydro_error err = {0};
 		struct filing_foreign *foreign = take_first(c);
-		int rc = ask(f, foreign, now_ms, &err);
+		int rc = ask(f, c, foreign, now_ms, &err);
 		if (rc != HYDRO_OK)
 			filing_event(f, HD_LOG_WARN, "foreign_check_not_made", foreign->work, "%s", err.text);
 		free(foreign);

@@ -85,6 +85,11 @@ void hd_pace_gate_take(struct hd_pace_gate *gate, int64_t now_ms)
 	gate->next_ms = HD_MAX((int64_t)ceil(next * gate->interval_ms - 1e-6), now_ms + 1);
 }
 
+void hd_pace_gate_went(struct hd_pace_gate *gate, int64_t went_ms)
+{
+	gate->next_ms = HD_MAX(gate->next_ms, went_ms + (int64_t)ceil(gate->interval_ms - 1e-6) - gate->late_ms);
+}
+
 /* ---- circuit ---- */
 
 void hd_pace_circuit_failed(struct hd_pace_circuit *circuit, uint32_t failures_max, int64_t probe_every_ms, int64_t now_ms)

@@ -75,6 +75,8 @@ static inline bool hd_pace_gate_open(const struct hd_pace_gate *gate, int64_t no
 }
 /* A call was made at now: closed until the first multiple that is an interval (less late_ms) later. */
 void hd_pace_gate_take(struct hd_pace_gate *gate, int64_t now_ms);
+/* The call taken before went at that time, later than its turn: the next one is an interval (less late_ms) after it. */
+void hd_pace_gate_went(struct hd_pace_gate *gate, int64_t went_ms);
 
 /* ---- a centre's circuit ---------------------------------------------------------------------------------------------------------- */
 

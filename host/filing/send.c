@@ -137,7 +137,7 @@ int filing_call_send(struct hd_filing *f, const struct filing_call *call, struct
 }
 
 /* The request goes off. When it cannot, it is as an answer without an answer. */
-void filing_call_submit(struct filing_call *call, const hydro_http_request *request)
+void filing_call_submit(struct filing_call *call, struct filing_centre *c, const hydro_http_request *request)
 {
 	struct hd_filing *f = call->filing;
 	struct hydro_error err = {0};
@@ -147,8 +147,12 @@ void filing_call_submit(struct filing_call *call, const hydro_http_request *requ
 		.timeout_ms = (uint32_t)(request->timeout_ms ? HD_MIN(request->timeout_ms, f->config.timeout_ms) : f->config.timeout_ms),
 		.owner = f, .before_write = before_write,
 	};
+	/* Its turn counts from when it goes: the ledger's write before it may have taken long. */
+	hd_pace_gate_went(&c->gate, hd_clock_wall_ms());
+	call->submitted_ns = hd_clock_mono_ns();
 	if (call->is_check)
-		call->lease_until_ns = hd_clock_mono_ns() + f->config.lease_ms * HD_NS_PER_MS;
+		call->lease_until_ns = call->submitted_ns + f->config.lease_ms * HD_NS_PER_MS;
+	f->last_submit_ns = call->submitted_ns;
 	f->in_flight++;
 	pthread_mutex_lock(&f->lock);
 	f->outstanding++;
@@ -298,7 +302,7 @@ static void claimed(struct hd_filing *f, struct filing_pending *p, const struct 
 	p->call->lease_until_ns = row->lease_until_ns;
 	p->call->started_ms = row->at_ms;
 	f->posts++;
-	filing_call_submit(p->call, &p->request);
+	filing_call_submit(p->call, p->centre, &p->request);
 }
 
 static void not_claimed(struct hd_filing *f, struct filing_pending *p, bool conflict, int64_t now_ms)
@@ -350,8 +354,28 @@ static void claim(struct hd_filing *f, int64_t now_ms)
 	f->pending_count = 0;
 }
 
+/* Older than a call gets: this process slept while it was under way, and it may have arrived at any moment since. */
+static bool is_overdue(const struct hd_filing *f, int64_t submitted_ns)
+{
+	return hd_clock_mono_ns() - submitted_ns > (f->config.timeout_ms + HD_NET_CONNECT_TIMEOUT_MS) * HD_NS_PER_MS;
+}
+
+void filing_call_arrived(struct hd_filing *f, struct filing_centre *c, const struct filing_call *call, int64_t now_ms)
+{
+	if (is_overdue(f, call->submitted_ns))
+		hd_pace_gate_take(&c->gate, now_ms);
+}
+
+/* All that is under way should have ended: nothing goes until it is known when it did. */
+static bool has_slept(const struct hd_filing *f)
+{
+	return f->in_flight > f->put_back && is_overdue(f, f->last_submit_ns);
+}
+
 void filing_send(struct hd_filing *f, int64_t now_ms)
 {
+	if (has_slept(f))
+		return;
 	for (uint32_t i = 0; i < f->centre_capacity; i++) {
 		struct filing_centre *c = f->centres[i];
 		if (!c || !filing_may_send(f, c))
@@ -389,7 +413,7 @@ static int64_t next_of(struct hd_filing *f, const struct filing_centre *c, int64
 int64_t filing_send_next(struct hd_filing *f, int64_t now_ms)
 {
 	int64_t next = FILING_NEVER;
-	if (f->in_flight >= FILING_IN_FLIGHT_MAX)
+	if (f->in_flight >= FILING_IN_FLIGHT_MAX || has_slept(f))
 		return next; /* an answer wakes it */
 	for (uint32_t i = 0; i < f->centre_capacity; i++)
 		if (f->centres[i] && filing_may_send(f, f->centres[i]))

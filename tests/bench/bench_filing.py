@@ -60,9 +60,12 @@ class Lab:
         self.host, self.log = None, open(self.folder / "host.log", "ab")
 
     def launch(self, until, end=0, step=1, *more):
+        """Until that time; end: of compliance, then the whole ledger is verified as well."""
         build = hydrolab.build_dir()
         options = ["--dir", self.folder, "--dga", self.sim.port, "--plugins", build / "plugins", "--runner", build / "bin" / "hydro-runner", "--works", self.works,
                    "--centres", self.centres, "--rate", self.rate, "--start", self.start, "--end", end, "--until", until, "--lease", LEASE, "--timeout", 3000, "--step", step, *more]
+        if end:
+            options.append("--verify")
         command = [build / "bin" / "filing_host", *options, "--", *self.sim_options]
         self.host = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=self.log, text=True, env={**os.environ, "TZ": "America/Santiago"})
         line = self.host.stdout.readline()
@@ -157,6 +160,7 @@ def month(folder, works, days, seed, centres, step):
         good &= figure("invented", verdict["invented"], "slots", 0, n=due)
         for rule in RULES:
             good &= figure(rule, verdict[rule], "violations", 0, n=verdict["posts"] + verdict["gets"] if rule == "rate" else verdict["posts"])
+        good &= figure("chains_broken", int(result["chains"] != "good"), "chains", 0, n=result["rows"])
         figure("truly_missing", verdict["truly_missing"], "slots", n=due)
         figure("late_share", verdict["late"] / max(verdict["taken"], 1), "of those taken", n=verdict["taken"])
         figure("over_lag", verdict["over_lag"], "slots", n=verdict["taken"])

@@ -11,6 +11,7 @@
  *   --step MS        the clock goes in steps of that, so that calls of several centres go together
  *   --pace           the clock goes as the real one; the engine has its thread; CPU is counted after the first 20 s
  *   --no-sync        figures of CPU alone
+ *   --verify         at the end all chains of the ledger are walked
  * Prints "ready", at the end one line of JSON, then ends with 0. SIGTERM ends it before.
  */
 #include "base/clock.h"
@@ -44,7 +45,7 @@ struct options {
 	const char *dir, *plugins, *runner;
 	int64_t dga, works, centres, start, end, until, timeout, lease, send_from, send_until, step;
 	double rate;
-	bool pace, no_sync;
+	bool pace, no_sync, verify;
 };
 
 struct host {
@@ -310,7 +311,17 @@ static void print_result(struct host *h, double cpu_s, int64_t from_ms)
 			(void)printf("%s\"%s\":%" PRIu64, comma, hd_slot_state_name(s), status.states[s]);
 			comma = ",";
 		}
-	(void)printf("},\"blocked\":%u,\"held\":%u}\n", status.centres_blocked, status.works_held);
+	(void)printf("},\"blocked\":%u,\"held\":%u", status.centres_blocked, status.works_held);
+	if (h->o.verify) {
+		struct hd_ledger_verdict v = {0};
+		int64_t began_ns = hd_clock_real_ns();
+		must(h, hd_ledger_verify(h->ledger, HD_LEDGER_ALL, &v, &h->err), "verifying the ledger");
+		if (!v.good)
+			(void)fprintf(stderr, "filing_host: the chain of work %u breaks at row %" PRIu64 ": %s\n", v.work, v.sequence, v.text);
+		(void)printf(",\"chains\":\"%s\",\"rows\":%" PRIu64 ",\"anchors\":%" PRIu64 ",\"verify_s\":%.1f", v.good ? "good" : "broken", v.rows, v.anchors,
+			     (double)(hd_clock_real_ns() - began_ns) / 1e9);
+	}
+	(void)printf("}\n");
 	(void)fflush(stdout);
 }
 
@@ -362,6 +373,8 @@ static int take_options(int argc, char **argv, struct options *o)
 			o->pace = true;
 		else if (strcmp(argv[i], "--no-sync") == 0)
 			o->no_sync = true;
+		else if (strcmp(argv[i], "--verify") == 0)
+			o->verify = true;
 		else if (i + 1 >= argc || !take_option(o, argv[i], argv[i + 1]))
 			return -1;
 		else

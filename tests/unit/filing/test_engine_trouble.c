@@ -167,6 +167,40 @@ Test(trouble, calls_of_a_centre_keep_its_rate_and_every_slot_its_hour)
 	rig_free(rig);
 }
 
+/* What was let off before the sleep arrives after it: the next call of the centre is an interval from then, not from when it was let off. */
+Test(trouble, a_process_that_slept_over_its_calls_keeps_the_rate_when_it_wakes)
+{
+	struct rig *rig = rig_new();
+	char code[16];
+	int64_t next;
+	for (uint32_t i = 0; i < 8; i++) {
+		(void)snprintf(code, sizeof code, "OB-%u", i + 1);
+		rig_read_hours(rig, rig_work(rig, code), FIRST, FIRST + HOUR_MS);
+	}
+	rig->config.send_from_ms = MINUTE_MS;
+	rig->config.send_until_ms = 2 * MINUTE_MS;
+	rig->config.lease_ms = 10 * MINUTE_MS;
+	rig_open(rig);
+	while (hd_net_in_flight(rig->net) == 0) {
+		hd_filing_step(rig->filing, &next);
+		if (hd_net_in_flight(rig->net) == 0)
+			hd_clock_advance(next);
+	}
+	hd_clock_advance(hd_clock_wall_ms() + 9 * MINUTE_MS);
+	hd_filing_step(rig->filing, &next);
+	cr_assert_eq(hd_net_in_flight(rig->net), 1);
+	rig_run(rig, FIRST + HOUR_MS);
+	int64_t last = 0;
+	pthread_mutex_lock(&rig->regulator.lock);
+	cr_assert_geq(rig->regulator.seen_count, 8);
+	for (uint32_t i = 0; i < rig->regulator.seen_count; i++) {
+		cr_assert_geq(rig->regulator.seen[i].at_ms - last, 1000);
+		last = rig->regulator.seen[i].at_ms;
+	}
+	pthread_mutex_unlock(&rig->regulator.lock);
+	rig_free(rig);
+}
+
 Test(trouble, alarms_come_before_the_limits_and_go_when_all_is_filed)
 {
 	struct rig *rig = rig_new();

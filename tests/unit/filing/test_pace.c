@@ -94,6 +94,17 @@ Test(pace, a_busy_gate_opens_once_an_interval_and_never_early)
 	cr_assert_eq(last % 1000, 0);
 }
 
+Test(pace, a_call_that_went_later_than_its_turn_holds_the_gate_an_interval_from_then)
+{
+	struct hd_pace_gate gate = {0};
+	hd_pace_gate_set(&gate, 1, 30);
+	hd_pace_gate_take(&gate, 10000);
+	hd_pace_gate_went(&gate, 10020);
+	cr_assert_eq(gate.next_ms, 11000);
+	hd_pace_gate_went(&gate, 10800);
+	cr_assert_eq(gate.next_ms, 11770);
+}
+
 Test(pace, a_gate_of_a_rate_that_is_no_whole_interval_keeps_the_rate)
 {
 	struct hd_pace_gate gate = {0};
