@@ -4,6 +4,7 @@
 #define HD_HTTP_EXCHANGE_H
 
 #include "base/queue.h"
+#include "http/listener.h"
 #include "http/receive.h"
 #include "http/stream.h"
 
@@ -37,7 +38,7 @@ struct hd_http {
 	uint32_t under_way; /* atomic: exchanges */
 	uint32_t draining;  /* atomic */
 	uint64_t by_class[6]; /* atomic */
-	int listen_fd;      /* ours after quiescing */
+	struct hd_listener listener;
 	uint16_t port;
 };
 

@@ -5,13 +5,10 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define CONNECTION_MEMORY_BYTES (32u << 10)
 #define STOP_DRAIN_MS 1000u
@@ -102,45 +99,21 @@ static void *tick(void *arg)
 	return NULL;
 }
 
-static int parse_address(const char *text, uint16_t port, struct sockaddr_storage *ret, bool *ret_v6, struct hydro_error *err)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
-	memset(ret, 0, sizeof *ret);
-	*ret_v6 = strchr(text, ':') != NULL;
-	if (*ret_v6 && inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		return HYDRO_OK;
-	}
-	if (!*ret_v6 && inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		return HYDRO_OK;
-	}
-	return hd_error_set(err, HYDRO_E_CONFIG, "address %.64s is no numeric IPv4 or IPv6 address", text);
-}
-
 static int listen_on(struct hd_http *http, struct hydro_error *err)
 {
-	struct sockaddr_storage address;
-	bool v6;
-	int rc = parse_address(http->address, http->config.port, &address, &v6, err);
+	int rc = hd_listener_bind(&http->listener, http->address, http->config.port, &http->port, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	errno = 0;
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | (v6 ? MHD_USE_IPv6 : 0), http->config.port,
-					NULL, NULL, on_access, http, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_THREAD_POOL_SIZE, http->config.threads,
+	http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+					on_access, http, MHD_OPTION_THREAD_POOL_SIZE, http->config.threads,
 					MHD_OPTION_CONNECTION_LIMIT, http->config.connections, MHD_OPTION_CONNECTION_TIMEOUT, http->config.timeout_s,
 					MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
 					MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, hd_receive_notify,
-					&http->receiving, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL,
-					MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+					&http->receiving, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_END);
 	if (!http->daemon)
-		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot listen on %s port %u", http->address, http->config.port);
-	const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
-	http->port = info ? info->port : http->config.port;
-	return HYDRO_OK;
+		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot start the http server of %s port %u", http->address, http->port);
+	return hd_listener_start(&http->listener, http->daemon, err);
 }
 
 static int start_threads(struct hd_http *http, struct hydro_error *err)
@@ -164,7 +137,7 @@ static struct hd_http *new_http(const struct hd_http_config *config)
 		return NULL;
 	pthread_condattr_t monotonic;
 	http->magic = HD_HTTP_MAGIC;
-	http->listen_fd = -1;
+	hd_listener_init(&http->listener);
 	http->config = *config;
 	http->address = strdup(config->address ? config->address : "127.0.0.1");
 	http->spool_dir = strdup(config->spool_dir ? config->spool_dir : "/tmp");
@@ -211,11 +184,7 @@ bool hd_http_drain(struct hd_http *http, uint32_t timeout_ms)
 	struct timespec until;
 	deadline_in(timeout_ms, &until);
 	__atomic_store_n(&http->draining, 1, __ATOMIC_SEQ_CST);
-	if (http->daemon && http->listen_fd < 0)
-		http->listen_fd = MHD_quiesce_daemon(http->daemon);
-	/* Refuses connections from now on; closed only when libmicrohttpd's threads are gone. */
-	if (http->listen_fd >= 0)
-		(void)shutdown(http->listen_fd, SHUT_RDWR);
+	hd_listener_stop(&http->listener);
 	hd_stream_list_end(&http->streams);
 	(void)pthread_mutex_lock(&http->lock);
 	int rc = 0;
@@ -232,6 +201,7 @@ void hd_http_stop(struct hd_http **http_ptr)
 		return;
 	if (http->daemon)
 		(void)hd_http_drain(http, STOP_DRAIN_MS);
+	hd_listener_stop(&http->listener);
 	(void)pthread_mutex_lock(&http->lock);
 	http->stopping = true;
 	(void)pthread_cond_broadcast(&http->idle);
@@ -245,7 +215,6 @@ void hd_http_stop(struct hd_http **http_ptr)
 		(void)pthread_join(http->ticker, NULL);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
-	hd_cleanup_fd(&http->listen_fd);
 	hd_stream_list_done(&http->streams);
 	hd_receive_list_done(&http->receiving);
 	hd_queue_free(&http->queue);
