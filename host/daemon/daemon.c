@@ -7,7 +7,6 @@
 #include "daemon/notify.h"
 #include "store/points.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
@@ -199,7 +198,6 @@ int hd_daemon_run(const struct hd_daemon_options *options)
 		if (rc == HYDRO_OK)
 			(void)printf("%s: good\n", options->config_path);
 	} else if (rc == HYDRO_OK) {
-		(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 		HD_CLEANUP(hd_cleanup_fd) int signals = signalfd(-1, &set, SFD_CLOEXEC);
 		rc = open_all(d, &err);
 		if (rc == HYDRO_OK) {
@@ -207,7 +205,6 @@ int hd_daemon_run(const struct hd_daemon_options *options)
 			wait_for_end(d, signals);
 		}
 		close_all(d);
-		curl_global_cleanup();
 		if (rc == HYDRO_OK)
 			hd_log(HD_LOG_INFO, "daemon", "stopped", HD_S("message", "all that was taken is on disk"));
 	}

@@ -6,6 +6,7 @@
 #include "net/net_impl.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,7 +19,7 @@ static pthread_once_t global_once = PTHREAD_ONCE_INIT;
 
 static void global_init(void)
 {
-	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
+	(void)net_memory_init();
 }
 
 /* The client whose io thread this is. */
@@ -144,6 +145,7 @@ struct submission {
 	struct hd_net_request request;
 	hd_net_done_fn done;
 	void *arg;
+	size_t size; /* of all of it */
 	hydro_http_header headers[HD_NET_HEADERS_MAX];
 	char texts[];
 };
@@ -161,6 +163,7 @@ static void submission_run(struct hd_net_job *job)
 					       .detail = "no memory for the request"};
 		s->done(s->arg, &result);
 	}
+	sodium_memzero(s, s->size); /* a body or a header may be a secret */
 	free(s);
 }
 
@@ -182,6 +185,7 @@ static int submit_copy(struct hd_net *net, const struct hd_net_request *r, hd_ne
 	if (!s)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a request");
 	s->job.run = submission_run;
+	s->size = sizeof *s + size;
 	s->net = net;
 	s->request = *r;
 	s->done = done;

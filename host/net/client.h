@@ -111,7 +111,7 @@ void hd_net_call(struct hd_net *net, void (*fn)(void *arg), void *arg);
 /* Wakes the loop so that the ticks run. [any] */
 void hd_net_wake(struct hd_net *net);
 /*
- * Starts a request; what it points to is copied. HYDRO_E_INVALID for a bad URL, method or header, HYDRO_E_LIMIT above the
+ * Starts a request; what it points to is copied, and the copies are wiped at its end. HYDRO_E_INVALID for a bad URL, method or header, HYDRO_E_LIMIT above the
  * named limits, HYDRO_E_NOMEM; then `done` is not called. [any]
  */
 int hd_net_submit(struct hd_net *net, const struct hd_net_request *request, hd_net_done_fn done, void *arg,

@@ -14,7 +14,8 @@
 
 struct net_transfer {
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers; /* one block: the list and its texts */
+	size_t headers_bytes;
 	struct hd_buf body;
 	uint64_t body_max;
 	bool too_large;
@@ -57,6 +58,8 @@ static inline const hydro_http_header *net_header_at(const struct hd_net_request
 	return (const hydro_http_header *)(const void *)((const char *)r->headers + i * stride);
 }
 
+/* libcurl, with memory that is wiped when given back. Before anything else of libcurl. [any, once] */
+CURLcode net_memory_init(void);
 /* [io] */
 int net_transfer_start(struct hd_net *net, const struct hd_net_request *request, hd_net_done_fn done, void *arg,
 		       struct hydro_error *err);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "net/net_impl.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,10 +110,17 @@ static struct net_transfer *transfer_new(struct hd_net *net)
 	return t;
 }
 
+static void headers_free(struct net_transfer *t)
+{
+	if (t->headers)
+		sodium_memzero(t->headers, t->headers_bytes);
+	free(HD_STEAL(t->headers));
+}
+
 static void transfer_free(struct net_transfer *t)
 {
-	curl_slist_free_all(t->headers);
 	curl_easy_cleanup(t->easy);
+	headers_free(t);
 	hd_buf_done(&t->body);
 	free(t);
 }
@@ -120,8 +128,8 @@ static void transfer_free(struct net_transfer *t)
 /* Leaves nothing of the last request behind that could be a secret or point into freed memory. */
 static void transfer_release(struct hd_net *net, struct net_transfer *t)
 {
-	curl_slist_free_all(HD_STEAL(t->headers));
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
+	headers_free(t);
 	if (t->with_body) {
 		curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, NULL);
 		curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, NULL);
@@ -157,35 +165,43 @@ static void live_remove(struct hd_net *net, struct net_transfer *t)
 
 /* ---- start ---- */
 
-static bool header_add(struct net_transfer *t, struct hd_buf *line, const char *name, const char *value)
+static size_t header_bytes(const char *name, const char *value)
 {
-	hd_buf_clear(line);
-	hd_buf_add_text(line, name);
-	/* "Name;" is libcurl's way to send a header without a value. */
-	hd_buf_add_text(line, *value ? ": " : ";");
-	hd_buf_add_text(line, value);
-	const char *text = hd_buf_text(line);
-	struct curl_slist *grown = text ? curl_slist_append(t->headers, text) : NULL;
-	if (!grown)
-		return false;
-	t->headers = grown;
-	return true;
+	return sizeof(struct curl_slist) + strlen(name) + strlen(value) + 3;
+}
+
+/* The texts follow the list in its block. */
+static char *header_put(struct curl_slist *node, char *text, const char *name, const char *value)
+{
+	node->data = text;
+	text = stpcpy(text, name);
+	/* "Name;" is libcurl's way to send a header without a value; "Name:" leaves out one of its own. */
+	text = value ? stpcpy(text, *value ? ": " : ";") : stpcpy(text, ":");
+	return stpcpy(text, value ? value : "") + 1;
 }
 
 static bool headers_set(struct net_transfer *t, const struct hd_net_request *r)
 {
-	HD_CLEANUP(hd_buf_done) struct hd_buf line = {0};
+	/* No waiting for 100 Continue: a second for nothing with servers that do not know it. */
+	bool expect = r->method != HYDRO_HTTP_GET;
+	uint32_t count = r->header_count + expect;
+	size_t size = expect ? header_bytes("Expect", "") : 0;
 	for (uint32_t i = 0; i < r->header_count; i++)
-		if (!header_add(t, &line, net_header_at(r, i)->name, net_header_at(r, i)->value))
-			return false;
-	if (r->method != HYDRO_HTTP_GET) {
-		/* No waiting for 100 Continue: a second for nothing with servers that do not know it. */
-		struct curl_slist *grown = curl_slist_append(t->headers, "Expect:");
-		if (!grown)
-			return false;
-		t->headers = grown;
-	}
-	return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK;
+		size += header_bytes(net_header_at(r, i)->name, net_header_at(r, i)->value);
+	if (count == 0)
+		return true;
+	t->headers_bytes = size;
+	struct curl_slist *nodes = t->headers = malloc(size);
+	if (!nodes)
+		return false;
+	char *text = (char *)(nodes + count);
+	for (uint32_t i = 0; i < r->header_count; i++)
+		text = header_put(&nodes[i], text, net_header_at(r, i)->name, net_header_at(r, i)->value);
+	if (expect)
+		(void)header_put(&nodes[r->header_count], text, "Expect", NULL);
+	for (uint32_t i = 0; i < count; i++)
+		nodes[i].next = i + 1 < count ? &nodes[i + 1] : NULL;
+	return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, nodes) == CURLE_OK;
 }
 
 static bool request_set(struct hd_net *net, struct net_transfer *t, const struct hd_net_request *r)

@@ -386,7 +386,6 @@ int main(int argc, char **argv)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	pid_t server = poll_server_start(&port);
-	curl_global_init(CURL_GLOBAL_DEFAULT);
 	rig_open(argv[1]);
 	double bare[ROUNDS_MAX], ours[ROUNDS_MAX], ratio[ROUNDS_MAX], share = 0;
 	for (int i = 0; i < rounds; i++) {

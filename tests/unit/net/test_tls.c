@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Certificates are made by the openssl tool at run time, so that no key lies in the tree. */
 #include "check.h"
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "net/certificate.h"
 #include "net/client.h"
 
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static enum MHD_Result serve(void *arg, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
@@ -21,22 +19,6 @@ static enum MHD_Result serve(void *arg, struct MHD_Connection *connection, const
 	enum MHD_Result queued = MHD_queue_response(connection, 200, response);
 	MHD_destroy_response(response);
 	return queued;
-}
-
-static void make_certificate(const char *dir)
-{
-	pid_t child = fork();
-	if (child == 0) {
-		if (chdir(dir) != 0 || !freopen("/dev/null", "w", stderr))
-			_exit(126);
-		execlp("openssl", "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-		       "key.pem", "-out", "cert.pem", "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-		       (char *)NULL);
-		_exit(127);
-	}
-	int status;
-	cr_assert_eq(waitpid(child, &status, 0), child);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the openssl tool is needed");
 }
 
 struct seen {
@@ -70,7 +52,7 @@ Test(tls, a_certificate_is_taken_only_when_its_authority_and_name_check)
 {
 	char dir[] = "/tmp/hydro-tls-XXXXXX";
 	cr_assert_not_null(mkdtemp(dir));
-	make_certificate(dir);
+	certificate_make(dir);
 	HD_CLEANUP(hd_cleanup_free) char *key_path = hd_fs_join(dir, "key.pem");
 	HD_CLEANUP(hd_cleanup_free) char *cert_path = hd_fs_join(dir, "cert.pem");
 	HD_CLEANUP(hd_buf_done) struct hd_buf key = {0};
