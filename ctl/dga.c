@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DGA "/api/v1/dga/"
 
@@ -289,41 +290,100 @@ static bool print_proof(const struct ctl *ctl, const cJSON *proof)
 	return good;
 }
 
-static bool all_good(const cJSON *answer, bool proof)
+static bool all_proved(const cJSON *proof)
 {
 	const cJSON *item;
-	if (!proof)
-		return is_true(answer, "good");
-	cJSON_ArrayForEach(item, ctl_items(answer)) {
+	cJSON_ArrayForEach(item, ctl_items(proof)) {
 		if (!is_true(cJSON_GetObjectItemCaseSensitive(item, "chain"), "good"))
 			return false;
 	}
 	return true;
 }
 
-int ctl_dga_verify(struct ctl *ctl)
+static int prove_receipt(struct ctl *ctl, const char *receipt)
 {
-	const char *work = ctl_option(ctl, "--work"), *receipt = ctl_positional(ctl);
 	struct hd_buf path = {0};
 	cJSON *answer = NULL;
-	if (!ctl_no_more(ctl))
-		return CTL_EXIT_USAGE;
-	hd_buf_add_text(&path, receipt ? DGA "receipts/" : DGA "verify");
-	if (receipt)
-		ctl_escape(&path, receipt);
-	hd_buf_add_text(&path, receipt ? "/proof" : "");
-	ctl_query(&path, "work", receipt ? NULL : work);
+	hd_buf_add_text(&path, DGA "receipts/");
+	ctl_escape(&path, receipt);
+	hd_buf_add_text(&path, "/proof");
 	int code = ctl_get(ctl, hd_buf_text(&path), &answer);
 	if (code == CTL_EXIT_OK && ctl->json)
 		ctl_print_json(answer);
-	else if (code == CTL_EXIT_OK && receipt)
-		(void)print_proof(ctl, answer);
 	else if (code == CTL_EXIT_OK)
-		(void)print_chain(ctl, answer);
-	if (code == CTL_EXIT_OK && !all_good(answer, receipt))
+		(void)print_proof(ctl, answer);
+	if (code == CTL_EXIT_OK && !all_proved(answer))
 		code = CTL_EXIT_FAILED;
 	cJSON_Delete(answer);
 	hd_buf_done(&path);
+	return code;
+}
+
+static int get_verdict(struct ctl *ctl, const char *work, const char *limit, const char *after, cJSON **ret)
+{
+	struct hd_buf path = {0};
+	hd_buf_add_text(&path, DGA "verify");
+	ctl_query(&path, "work", work);
+	ctl_query(&path, "limit", limit);
+	ctl_query(&path, "after", after);
+	int code = ctl_get(ctl, hd_buf_text(&path), ret);
+	hd_buf_done(&path);
+	return code;
+}
+
+/* On standard error: the verdict alone goes to standard output. */
+static void print_progress(const cJSON *verdict)
+{
+	bool in_place = isatty(STDERR_FILENO);
+	double works = ctl_value(verdict, "works");
+	(void)fprintf(stderr, "%s%.0f of %.0f works, %.0f rows%s", in_place ? "\r" : "", works, works + ctl_value(verdict, "works_left"), ctl_value(verdict, "rows"),
+		      in_place ? " " : "\n");
+}
+
+/* Answer after answer to the first that is not good, or to the end; the last one, with the sums of all. */
+static int verify_all(struct ctl *ctl, const char *work, const char *limit, cJSON **ret)
+{
+	static const char *const sums[] = {"rows", "works"};
+	char after[32];
+	int code = get_verdict(ctl, work, limit, NULL, ret);
+	bool in_parts = false;
+	while (code == CTL_EXIT_OK && is_true(*ret, "good") && cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(*ret, "next"))) {
+		cJSON *before = *ret;
+		*ret = NULL;
+		in_parts = true;
+		print_progress(before);
+		(void)snprintf(after, sizeof after, "%.0f", ctl_value(before, "next"));
+		code = get_verdict(ctl, work, limit, after, ret);
+		for (size_t i = 0; i < HD_ARRAY_LEN(sums); i++) {
+			cJSON *sum = cJSON_GetObjectItemCaseSensitive(*ret, sums[i]);
+			if (sum)
+				(void)cJSON_SetNumberValue(sum, sum->valuedouble + ctl_value(before, sums[i]));
+		}
+		cJSON_Delete(before);
+	}
+	if (code == CTL_EXIT_OK && in_parts)
+		print_progress(*ret);
+	if (in_parts && isatty(STDERR_FILENO))
+		(void)fputc('\n', stderr);
+	return code;
+}
+
+int ctl_dga_verify(struct ctl *ctl)
+{
+	const char *work = ctl_option(ctl, "--work"), *limit = ctl_option(ctl, "--limit"), *receipt = ctl_positional(ctl);
+	cJSON *verdict = NULL;
+	if (!ctl_no_more(ctl))
+		return CTL_EXIT_USAGE;
+	if (receipt)
+		return prove_receipt(ctl, receipt);
+	int code = verify_all(ctl, work, limit, &verdict);
+	if (code == CTL_EXIT_OK && ctl->json)
+		ctl_print_json(verdict);
+	else if (code == CTL_EXIT_OK)
+		(void)print_chain(ctl, verdict);
+	if (code == CTL_EXIT_OK && !is_true(verdict, "good"))
+		code = CTL_EXIT_FAILED;
+	cJSON_Delete(verdict);
 	return code;
 }
 

@@ -11,6 +11,7 @@
 
 #define CSV_ROWS_MAX 1000000u
 #define PROVED_MAX 16u
+#define VERIFY_MS (20 * HD_MS_PER_S) /* of one answer, after which it ends with the work at hand */
 
 static const uint32_t with_receipt = 1u << HD_SLOT_FILED | 1u << HD_SLOT_FILED_DIFFERS | 1u << HD_SLOT_BY_HAND | 1u << HD_SLOT_FILED_NO_RECEIPT;
 
@@ -117,6 +118,12 @@ void hd_dga_print_verdict(struct hd_buf *ret, const char *key, const struct hd_l
 		hd_json_int(ret, "sequence", (int64_t)verdict->sequence);
 	}
 	hd_json_text(ret, "text", verdict->text);
+	hd_json_int(ret, "works", verdict->works);
+	hd_json_int(ret, "works_left", verdict->works_left);
+	if (verdict->next >= 0)
+		hd_json_int(ret, "next", verdict->next);
+	else
+		hd_json_raw(ret, "next", "null");
 	hd_buf_add_char(ret, '}');
 }
 
@@ -173,13 +180,17 @@ HD_HANDLER(dga_receipt_proof)
 HD_HANDLER(dga_verify)
 {
 	struct hd_api *api = HD_API(arg);
-	const struct hd_http_value *work = hd_http_param(req, "work");
+	const struct hd_http_value *work = hd_http_param(req, "work"), *after = hd_http_param(req, "after"), *limit = hd_http_param(req, "limit");
 	struct hd_ledger_verdict verdict;
-	struct hd_dga_work found = {.number = HD_LEDGER_ALL};
+	struct hd_dga_work found;
 	HD_NEED(api, ledger);
+	if (work->is_set && (after->is_set || limit->is_set))
+		return hd_error_set(err, HYDRO_E_INVALID, "parameters after and limit: only without work");
 	int rc = work->is_set ? hd_dga_find_work(api, work->text, &found, err) : HYDRO_OK;
-	if (rc == HYDRO_OK)
+	if (rc == HYDRO_OK && work->is_set)
 		rc = hd_ledger_verify(api->deps.ledger, found.number, &verdict, err);
+	else if (rc == HYDRO_OK)
+		rc = hd_ledger_verify_some(api->deps.ledger, after->is_set ? after->integer : -1, limit->is_set ? (uint32_t)limit->integer : 0, VERIFY_MS, &verdict, err);
 	if (rc == HYDRO_OK)
 		hd_dga_print_verdict(&resp->body, NULL, &verdict);
 	return rc;

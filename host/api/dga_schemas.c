@@ -171,6 +171,9 @@ static const struct hd_schema_field verdict_fields[] = {
 	{"work_number", I, 0, 0, 0, NULL, "where it breaks"},
 	{"sequence", I, 0, 0, 0, NULL, "where it breaks"},
 	{"text", T, REQ, 0, 0, NULL, "in words"},
+	{"works", I, REQ, 0, 0, NULL, "works walked by this answer"},
+	{"works_left", I, REQ, 0, 0, NULL, "works behind them"},
+	{"next", I, REQ | NUL, 0, 0, NULL, "`after` of the next request; null: nothing is left"},
 };
 SCHEMA(hd_schema_dga_verdict, "DgaVerdict", "Whether the audit is whole.", verdict_fields);
 

@@ -222,8 +222,10 @@ const struct hd_http_route hd_api_routes[] = {
 	 .summary = "Proof of a receipt: slot, frozen payload, requests and answers, check, and the chain up to its anchors", .roles = HD_ROLES_READ,
 	 .answer_schema = "DgaProof", .handle = hd_api_dga_receipt_proof,
 	 .params = {{.name = "receipt", .in = HD_IN_PATH, .type = HD_PARAM_TEXT, .max = HD_RECEIPT_BYTES, .doc = "the receipt"}}},
-	{.method = HD_METHOD_GET, .path = DGA "verify", .id = "verifyDga", .tag = "dga", .summary = "Walks the audit's chains of a work, or all, against heads and anchors",
-	 .roles = HD_ROLES_READ, .answer_schema = "DgaVerdict", .handle = hd_api_dga_verify, .params = {P_WORK(HD_IN_QUERY)}},
+	{.method = HD_METHOD_GET, .path = DGA "verify", .id = "verifyDga", .tag = "dga", .summary = "Walks the audit's chains of a work, or of all in answers of some 20 s, against heads and anchors",
+	 .roles = HD_ROLES_READ, .answer_schema = "DgaVerdict", .handle = hd_api_dga_verify,
+	 .params = {P_WORK(HD_IN_QUERY), {.name = "after", .type = HD_PARAM_INT, .max = UINT32_MAX, .doc = "`next` of the answer before; the whole is good when all answers are"},
+		    {.name = "limit", .type = HD_PARAM_INT, .min = 1, .max = UINT32_MAX, .doc = "works of an answer at most"}}},
 
 	{.method = HD_METHOD_GET, .path = DGA "compliance", .id = "dgaCompliance", .tag = "dga",
 	 .summary = "On-time share, late, missing with cause, next deadlines; by work, client, standard or region", .roles = HD_ROLES_READ, .answer_schema = "DgaCompliance",

@@ -258,9 +258,16 @@ struct hd_ledger_verdict {
 	uint32_t work;      /* where it breaks */
 	uint64_t sequence;
 	char text[192];
+	uint32_t works, works_left; /* walked, and behind them */
+	int64_t next;               /* for hd_ledger_verify_some; -1: there is no more */
 };
 /* Walks a work's chain, or all (HD_LEDGER_ALL), against heads and anchors. HYDRO_OK with good = false when it does not check. */
 int hd_ledger_verify(struct hd_ledger *ledger, uint32_t work, struct hd_ledger_verdict *ret, struct hydro_error *err);
+/*
+ * The whole in parts: the works behind number `after` (-1: from the first), one at least, no more than works_max (0: any), no new one once
+ * for_ms of real time are over. The ledger is whole when the verdicts of all parts are good.
+ */
+int hd_ledger_verify_some(struct hd_ledger *ledger, int64_t after, uint32_t works_max, int64_t for_ms, struct hd_ledger_verdict *ret, struct hydro_error *err);
 /* Seals the heads of the day that has ended, if that was not done. [filing] */
 int hd_ledger_anchor(struct hd_ledger *ledger, int64_t day, int64_t now_ms, struct hydro_error *err);
 

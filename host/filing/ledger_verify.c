@@ -2,6 +2,7 @@
 /* Whether what stands in the file is what was written: chains against their heads and anchors, slots against their chains. */
 #include "filing/ledger_inner.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 
 #include <inttypes.h>
@@ -23,7 +24,8 @@ struct verification {
 	struct hd_index anchor_index; /* by work: the last head anchored */
 	struct anchored *anchors;
 	uint32_t anchor_count, anchor_cap;
-	uint32_t *works;
+	int64_t after;   /* works up to this number were walked before */
+	uint32_t *works; /* behind it, in order */
 	uint32_t work_count, work_cap;
 	/* of the work at hand */
 	uint32_t work;
@@ -269,7 +271,7 @@ static int read_anchors(struct hd_db *db, void *arg, struct hydro_error *err)
 static int read_works(struct hd_db *db, void *arg, struct hydro_error *err)
 {
 	struct verification *v = arg;
-	int64_t work = -1;
+	int64_t work = v->after;
 	bool row = false;
 	int rc = HYDRO_OK;
 	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT min(work) FROM (SELECT min(work) AS work FROM chains WHERE work > ?1 UNION ALL SELECT min(work) FROM packs WHERE work > ?1 UNION ALL SELECT min(work) FROM slots WHERE work > ?1)", err);
@@ -306,38 +308,83 @@ static int count_rows(struct hd_db *db, void *arg, struct hydro_error *err)
 	return rc;
 }
 
-static int verify_all(struct verification *v, struct hydro_error *err)
+/* Works that were anchored and have nothing any more, among those behind `after` up to the last one walked. */
+static int find_gone(struct verification *v, int64_t after, struct hydro_error *err)
 {
-	int rc = hd_ledger_read(v->ledger, read_works, v, err);
 	struct hd_index there = {0};
-	for (uint32_t i = 0; i < v->work_count && rc == HYDRO_OK; i++) {
+	int64_t last = v->verdict->next < 0 ? INT64_MAX : v->verdict->next;
+	int rc = HYDRO_OK;
+	for (uint32_t i = 0; i < v->verdict->works && rc == HYDRO_OK; i++) {
 		uint32_t *at = hd_index_place(&there, v->works[i]);
-		v->work = v->works[i];
 		if (at)
 			*at = 1;
-		rc = at ? hd_ledger_read(v->ledger, verify_work, v, err) : no_memory(err);
+		else
+			rc = no_memory(err);
 	}
-	if (rc == HYDRO_OK)
-		rc = hd_ledger_read(v->ledger, count_rows, v, err);
-	for (uint32_t i = 0; i < v->anchor_count && rc == HYDRO_OK; i++)
-		if (hd_index_get(&there, v->anchors[i].work) == 0)
-			fault(v, v->anchors[i].work, 0, "the chain is gone: it was anchored at row %" PRIu64, v->anchors[i].sequence);
+	for (uint32_t i = 0; i < v->anchor_count && rc == HYDRO_OK; i++) {
+		const struct anchored *anchor = &v->anchors[i];
+		if (anchor->work > after && anchor->work <= last && hd_index_get(&there, anchor->work) == 0)
+			fault(v, anchor->work, 0, "the chain is gone: it was anchored at row %" PRIu64, anchor->sequence);
+	}
 	hd_index_done(&there);
+	return rc;
+}
+
+static int verify_works(struct verification *v, int64_t after, uint32_t works_max, int64_t until_ns, struct hydro_error *err)
+{
+	struct hd_ledger_verdict *verdict = v->verdict;
+	v->after = after;
+	int rc = hd_ledger_read(v->ledger, read_works, v, err);
+	uint32_t count = works_max ? HD_MIN(works_max, v->work_count) : v->work_count;
+	while (verdict->works < count && rc == HYDRO_OK && (verdict->works == 0 || hd_clock_real_ns() < until_ns)) {
+		v->work = v->works[verdict->works++];
+		rc = hd_ledger_read(v->ledger, verify_work, v, err);
+	}
+	verdict->works_left = v->work_count - verdict->works;
+	verdict->next = verdict->works_left ? (int64_t)v->work : -1;
+	if (rc == HYDRO_OK && verdict->works_left == 0)
+		rc = hd_ledger_read(v->ledger, count_rows, v, err);
+	return rc == HYDRO_OK ? find_gone(v, after, err) : rc;
+}
+
+static void verification_done(struct verification *v)
+{
+	hd_index_done(&v->anchor_index);
+	hd_index_done(&v->told_index);
+	free(v->anchors);
+	free(v->works);
+	free(v->told);
+	hd_buf_done(&v->scratch);
+}
+
+static int verify_part(struct hd_ledger *ledger, int64_t after, uint32_t works_max, int64_t until_ns, struct hd_ledger_verdict *ret, struct hydro_error *err)
+{
+	struct verification v = {.ledger = ledger, .verdict = ret};
+	*ret = (struct hd_ledger_verdict){.good = true, .next = -1};
+	int rc = hd_ledger_read(ledger, read_anchors, &v, err);
+	if (rc == HYDRO_OK)
+		rc = verify_works(&v, after, works_max, until_ns, err);
+	verification_done(&v);
+	return rc;
+}
+
+static int verify_one(struct hd_ledger *ledger, uint32_t work, struct hd_ledger_verdict *ret, struct hydro_error *err)
+{
+	struct verification v = {.ledger = ledger, .verdict = ret, .work = work};
+	*ret = (struct hd_ledger_verdict){.good = true, .works = 1, .next = -1};
+	int rc = hd_ledger_read(ledger, read_anchors, &v, err);
+	if (rc == HYDRO_OK)
+		rc = hd_ledger_read(ledger, verify_work, &v, err);
+	verification_done(&v);
 	return rc;
 }
 
 int hd_ledger_verify(struct hd_ledger *ledger, uint32_t work, struct hd_ledger_verdict *ret, struct hydro_error *err)
 {
-	struct verification v = {.ledger = ledger, .verdict = ret, .work = work};
-	*ret = (struct hd_ledger_verdict){.good = true};
-	int rc = hd_ledger_read(ledger, read_anchors, &v, err);
-	if (rc == HYDRO_OK)
-		rc = work == HD_LEDGER_ALL ? verify_all(&v, err) : hd_ledger_read(ledger, verify_work, &v, err);
-	hd_index_done(&v.anchor_index);
-	hd_index_done(&v.told_index);
-	free(v.anchors);
-	free(v.works);
-	free(v.told);
-	hd_buf_done(&v.scratch);
-	return rc;
+	return work == HD_LEDGER_ALL ? verify_part(ledger, -1, 0, INT64_MAX, ret, err) : verify_one(ledger, work, ret, err);
+}
+
+int hd_ledger_verify_some(struct hd_ledger *ledger, int64_t after, uint32_t works_max, int64_t for_ms, struct hd_ledger_verdict *ret, struct hydro_error *err)
+{
+	return verify_part(ledger, after, works_max, hd_clock_real_ns() + for_ms * HD_NS_PER_MS, ret, err);
 }

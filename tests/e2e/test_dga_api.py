@@ -214,7 +214,11 @@ def test_a_receipt_is_searched_exported_and_proved():
     assert proof["chain"]["good"] and proof["payload"] and any(row["to"] == "filed" for row in proof["audit"]), proof
     out = lab().ctl("verify", slot["receipt"])
     assert "chain: whole" in out and "horaMedicion" in out, out
-    assert "chain: whole" in lab().ctl("verify")
+    whole = lab().ctl("verify")
+    assert "chain: whole" in whole
+    parts = lab().ctl("verify", "--limit", "2")
+    assert parts.startswith(whole), f"answer by answer it comes to the same: {parts}"
+    assert f"\n2 of {WORKS + 1} works, " in parts and f"\n{WORKS + 1} of {WORKS + 1} works, " in parts, parts
     assert "no slot has the receipt" in lab().ctl("verify", "nosuchreceipt", code=1)
 
 

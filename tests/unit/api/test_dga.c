@@ -131,6 +131,14 @@ Test(dga, slots_receipts_and_their_proof_come_from_the_ledger)
 	expect(&lab, "GET", DGA "receipts/abc3/proof", NULL, 200, "\"chain\":{\"good\":true");
 	expect(&lab, "GET", DGA "receipts/nosuch/proof", NULL, 404, "no slot has the receipt");
 	expect(&lab, "GET", DGA "verify", NULL, 200, "\"good\":true");
+	expect(&lab, "GET", DGA "verify", NULL, 200, "\"works_left\":0,\"next\":null}");
+	expect(&lab, "GET", DGA "verify?limit=1", NULL, 200, "\"works\":1,\"works_left\":2,\"next\":0}");
+	expect(&lab, "GET", DGA "verify?limit=1&after=0", NULL, 200, "\"works\":1,\"works_left\":1,\"next\":1}");
+	expect(&lab, "GET", DGA "verify?after=1", NULL, 200, "\"works\":1,\"works_left\":0,\"next\":null}");
+	expect(&lab, "GET", DGA "verify?work=OB-0101-1", NULL, 200, "\"works\":1,\"works_left\":0,\"next\":null}");
+	expect(&lab, "GET", DGA "verify?work=OB-0101-1&after=1", NULL, 400, "only without work");
+	expect(&lab, "GET", DGA "verify?after=-1", NULL, 400, "after");
+	expect(&lab, "GET", DGA "verify?limit=0", NULL, 400, "limit");
 	expect(&lab, "GET", DGA "compliance?from=2026-01-01T04:00:00Z&to=2026-01-01T10:00:00Z&by=client", NULL, 200, "\"key\":\"Sur\",\"works\":2");
 	expect(&lab, "GET", DGA "failure-report?month=2026-01", NULL, 200, "\"total\":1,\"slots\":1");
 	expect(&lab, "GET", DGA "reports/monthly?month=2026-01&client=Sur", NULL, 200, "abc4");

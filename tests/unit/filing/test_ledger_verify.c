@@ -14,6 +14,28 @@ static struct hd_ledger_verdict verdict_of(struct ledger_kit *kit, uint32_t work
 	return verdict;
 }
 
+/* All, in parts of so many works; the first fault is kept. */
+static struct hd_ledger_verdict verdict_in_parts(struct ledger_kit *kit, uint32_t works_max, int64_t for_ms)
+{
+	struct hd_ledger_verdict all = {.good = true}, part = {.next = -1};
+	do {
+		int64_t after = part.next;
+		uint32_t left = part.works_left;
+		cr_assert_eq(hd_ledger_verify_some(kit->ledger, after, works_max, for_ms, &part, &kit->err), HYDRO_OK, "%s", kit->err.text);
+		cr_assert(part.next == -1 || part.next > after);
+		cr_assert(all.works == 0 || part.works + part.works_left == left);
+		cr_assert(works_max == 0 || part.works <= works_max);
+		all.rows += part.rows;
+		all.works += part.works;
+		all.anchors = part.anchors;
+		if (all.good && !part.good) {
+			all.good = false;
+			all.work = part.work;
+		}
+	} while (part.next >= 0);
+	return all;
+}
+
 /* Three works of six slots each, checked, one of them with an unknown that was resolved; anchored in the middle. */
 static void build(struct ledger_kit *kit)
 {
@@ -54,11 +76,31 @@ Test(ledger_verify, what_nobody_touched_is_good)
 		cr_assert(all.good, "work %d row %d: %s", (int)all.work, (int)all.sequence, all.text);
 		cr_assert_eq(all.anchors, 2);
 		cr_assert_eq(all.rows, 3 * (1 + 6 * 5) + 8 + 1, "%d", (int)all.rows);
+		cr_assert_eq(all.works, 4, "three and the registry");
+		cr_assert(all.works_left == 0 && all.next == -1);
 		cr_assert(verdict_of(&kit, 2).good);
 		cr_assert_not(verdict_of(&kit, 9).good);
 		ledger_kit_close(&kit);
 		cr_assert_eq(ledger_kit_open(&kit), HYDRO_OK, "%s", kit.err.text);
 	}
+	ledger_kit_end(&kit);
+}
+
+Test(ledger_verify, parts_come_to_what_the_whole_comes_to)
+{
+	struct ledger_kit kit;
+	build(&kit);
+	struct hd_ledger_verdict whole = verdict_of(&kit, HD_LEDGER_ALL), part;
+	for (uint32_t works_max = 0; works_max <= 5; works_max++) {
+		struct hd_ledger_verdict all = verdict_in_parts(&kit, works_max, KIT_HOUR);
+		cr_assert(all.good && all.rows == whole.rows && all.works == whole.works && all.anchors == whole.anchors, "%d", (int)works_max);
+	}
+	struct hd_ledger_verdict all = verdict_in_parts(&kit, 0, 0);
+	cr_assert(all.good && all.rows == whole.rows && all.works == whole.works, "without time one work at a time");
+	cr_assert_eq(hd_ledger_verify_some(kit.ledger, 0, 1, 0, &part, &kit.err), HYDRO_OK);
+	cr_assert(part.works == 1 && part.works_left == 2 && part.next == 1);
+	cr_assert_eq(hd_ledger_verify_some(kit.ledger, UINT32_MAX, 1, 0, &part, &kit.err), HYDRO_OK);
+	cr_assert(part.good && part.works == 0 && part.next == -1, "behind the last");
 	ledger_kit_end(&kit);
 }
 
@@ -123,6 +165,7 @@ Test(ledger_verify, whatever_is_altered_removed_put_in_or_reordered_is_found)
 		struct hd_ledger_verdict all = verdict_of(&kit, HD_LEDGER_ALL);
 		cr_assert_not(all.good, "%s", attacks[i].what);
 		cr_assert(all.text[0]);
+		cr_assert_not(verdict_in_parts(&kit, 1, 0).good, "%s, in parts", attacks[i].what);
 		if (!attacks[i].of_all)
 			cr_assert_not(verdict_of(&kit, 2).good, "%s, of one work", attacks[i].what);
 		ledger_kit_end(&kit);
@@ -265,6 +308,7 @@ Test(ledger_verify, whatever_is_done_to_packs_is_found)
 		ledger_kit_sql(&kit, ways[i].sql);
 		struct hd_ledger_verdict verdict = verdict_of(&kit, ways[i].of_all ? HD_LEDGER_ALL : 2);
 		cr_assert_not(verdict.good, "%s", ways[i].what);
+		cr_assert_not(verdict_in_parts(&kit, 1, 0).good, "in parts: %s", ways[i].what);
 		ledger_kit_end(&kit);
 	}
 }
