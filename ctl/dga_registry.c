@@ -110,7 +110,9 @@ static int centre_path(struct ctl *ctl, const char *what, struct hd_buf *ret)
 int ctl_dga_centres_set(struct ctl *ctl)
 {
 	struct hd_buf path = {0}, body = {0};
+	bool force = ctl_flag(ctl, "--force");
 	int code = centre_path(ctl, "", &path);
+	ctl_query(&path, "force", force ? "true" : NULL);
 	if (code == CTL_EXIT_OK)
 		code = ctl_assigned(ctl, &body) ? ctl_show(ctl, "PATCH", hd_buf_text(&path), "application/json", &body) : ctl_usage("dga centres set CENTRE KEY=VALUE…");
 	hd_buf_done(&path);

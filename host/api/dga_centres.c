@@ -168,6 +168,17 @@ static int find_centre(struct hd_api *api, const struct hd_http_request *req, st
 	return rc == HYDRO_E_NOTFOUND ? hd_error_set(err, rc, "there is no such control centre") : rc;
 }
 
+/* A change that lets slots be late is made by force alone, and alarmed. */
+static int check_plan(struct hd_api *api, const struct hd_centre *before, const struct hd_centre *after, struct hydro_error *err)
+{
+	bool same = before->calls_per_s == after->calls_per_s && before->spacing_ms == after->spacing_ms && before->check_share == after->check_share &&
+		    before->backlog_scope == after->backlog_scope;
+	struct hydro_error why = {.struct_size = sizeof why};
+	int rc = same || !api->deps.filing ? HYDRO_OK : hd_filing_centre_check(api->deps.filing, after, &why);
+	const char *way_out = rc == HYDRO_E_CONFLICT ? "; nothing was changed: force=true changes it all the same, with an alarm" : "";
+	return rc == HYDRO_OK ? rc : hd_error_set(err, rc, "%.390s%s", why.text, way_out);
+}
+
 HD_HANDLER(dga_centre_patch)
 {
 	struct hd_api *api = HD_API(arg);
@@ -179,8 +190,13 @@ HD_HANDLER(dga_centre_patch)
 		rc = find_centre(api, req, &held, err);
 	if (rc == HYDRO_OK)
 		rc = hd_http_check_version(req, held.row.version, err);
-	if (rc == HYDRO_OK)
+	struct hd_centre before = {0};
+	if (rc == HYDRO_OK) {
+		before = held.row;
 		rc = take_centre(api, resp, body, &held.row, err);
+	}
+	if (rc == HYDRO_OK && !hd_http_param(req, "force")->integer)
+		rc = check_plan(api, &before, &held.row, err);
 	if (rc == HYDRO_OK)
 		rc = hd_ledger_centre_replace(api->deps.ledger, &held.row, hd_dga_by(req), "", err);
 	if (rc != HYDRO_OK)

@@ -171,9 +171,11 @@ const struct hd_http_route hd_api_routes[] = {
 	 .handle = hd_api_dga_centres_create},
 	{.method = HD_METHOD_GET, .path = DGA "centres/{id}", .id = "getDgaCentre", .tag = "dga", .summary = "One control centre", .roles = HD_ROLES_READ,
 	 .flags = HD_ROUTE_VERSIONED, .answer_schema = "DgaCentre", .handle = hd_api_dga_centre_get, .params = {P_ID}},
-	{.method = HD_METHOD_PATCH, .path = DGA "centres/{id}", .id = "patchDgaCentre", .tag = "dga", .summary = "Changes a control centre, live", .roles = HD_ROLES_WRITE,
+	{.method = HD_METHOD_PATCH, .path = DGA "centres/{id}", .id = "patchDgaCentre", .tag = "dga", .summary = "Changes a control centre, live, unless its works could then not be filed in time", .roles = HD_ROLES_WRITE,
 	 .flags = HD_ROUTE_IDEMPOTENT | HD_ROUTE_VERSIONED, .body_max = JSON_BYTES, .body_schema = "DgaCentre", .answer_schema = "DgaCentre",
-	 .handle = hd_api_dga_centre_patch, .params = {P_ID}},
+	 .handle = hd_api_dga_centre_patch,
+	 .params = {P_ID, {.name = "force", .type = HD_PARAM_BOOL, .default_value = "false", .doc = "also a rate, spacing, share of checks or scope with which slots would not be filed within"
+										    " their lag: without it 409, with it an alarm"}}},
 	{.method = HD_METHOD_POST, .path = DGA "centres/{id}/resume", .id = "resumeDgaCentre", .tag = "dga", .summary = "A blocked or stopped centre goes on",
 	 .roles = HD_ROLES_WRITE, .body_max = 4096, .body_schema = "DgaReason", .answer_schema = "DgaCentre", .handle = hd_api_dga_centre_resume, .params = {P_ID}},
 	{.method = HD_METHOD_POST, .path = DGA "centres/{id}/stop", .id = "stopDgaCentre", .tag = "dga", .summary = "Stops all calls of a centre", .roles = HD_ROLES_WRITE,

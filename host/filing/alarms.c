@@ -169,7 +169,7 @@ static void tell_backlog(struct hd_filing *f, struct filing_centre *c, int64_t n
 		return;
 	c->forecast_ms = now_ms + FORECAST_MS;
 	filing_forecast(f, c, now_ms, &forecast);
-	double calls = forecast.fresh_per_hour * (1 + HD_MIN(HD_MAX(c->check_share, 0), 1));
+	double calls = forecast.needed_per_hour;
 	bool overfull = calls > forecast.calls_per_hour, late = forecast.over_lag > 0;
 	if (!overfull && !late) {
 		if (c->told_backlog)

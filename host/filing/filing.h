@@ -114,11 +114,18 @@ int hd_filing_outlook(struct hd_filing *filing, uint32_t work, int64_t due_ms, s
 struct hd_drain_forecast {
 	uint64_t backlog;
 	double fresh_per_hour, calls_per_hour;
+	double needed_per_hour; /* calls of the fresh slots and their checks: above calls_per_hour they alone are too many */
 	int64_t drained_ms;   /* wall time at which the backlog is gone; INT64_MAX never */
 	uint64_t over_lag;    /* slots that will not make it */
 	char text[192];
 };
 int hd_filing_forecast(struct hd_filing *filing, uint32_t centre, struct hd_drain_forecast *ret, struct hydro_error *err);
+/*
+ * Whether the centre could have the rate, spacing, scope of the backlog and share of checks of `row`: HYDRO_E_CONFLICT with the numbers
+ * when with them its works' slots would not be filed within their lag, and more of them than as it stands. A centre that no engine knows
+ * yet has no works. [http]
+ */
+int hd_filing_centre_check(struct hd_filing *filing, const struct hd_centre *row, struct hydro_error *err);
 
 /* Per work and local day: slots due = filed + explained. Days that do not add up are errors of ours, and alarms. [http] */
 struct hd_day_proof {

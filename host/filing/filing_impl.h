@@ -233,6 +233,7 @@ void filing_registry_done(struct hd_filing *f);
 void filing_points_link(struct hd_filing *f);
 struct filing_work *filing_work(struct hd_filing *f, uint32_t number);      /* NULL */
 struct filing_centre *filing_centre(struct hd_filing *f, uint32_t number); /* NULL */
+double filing_calls_per_s(const struct hd_centre *row); /* or the default */
 /* Identifier and secret of an informant, read once and kept. */
 const struct filing_informant *filing_informant(struct hd_filing *f, uint32_t number, struct hydro_error *err);
 

@@ -183,13 +183,29 @@ static bool is_backlog(const struct filing_slot *s, int64_t now_ms)
 	return s->state != HD_SLOT_FILED && s->state != HD_SLOT_HELD && now_ms > filing_deadline(s);
 }
 
-/* How many calls an hour the rates leave to what is late: the centre's cap less the fresh ones and their checks, and the spacing. */
-static double backlog_per_hour(const struct filing_centre *c, double fresh, uint32_t works, int64_t spacing_ms)
+/* What of a centre decides how fast it files. */
+struct plan {
+	double calls_per_s, check_share;
+	int64_t spacing_ms; /* 0: each work's */
+	uint32_t backlog_scope;
+};
+
+static double calls_each(const struct plan *plan)
 {
-	double calls_each = 1 + HD_MIN(HD_MAX(c->check_share, 0), 1);
-	double by_rate = (c->calls_per_s * 3600 - fresh * calls_each) / calls_each;
+	return 1 + HD_MIN(HD_MAX(plan->check_share, 0), 1);
+}
+
+static int64_t spacing_of(const struct plan *plan, const struct filing_work *w)
+{
+	return plan->spacing_ms > 0 ? plan->spacing_ms : w->spacing_ms;
+}
+
+/* How many calls an hour the rates leave to what is late: the centre's cap less the fresh ones and their checks, and the spacing. */
+static double backlog_per_hour(const struct plan *plan, double fresh, uint32_t works, int64_t spacing_ms)
+{
+	double by_rate = plan->calls_per_s * 3600 / calls_each(plan) - fresh;
 	double spaced = (double)HOUR_MS / (double)HD_MAX(spacing_ms, 1);
-	double by_spacing = c->backlog_scope == HD_BACKLOG_PER_CENTRE ? spaced : works * spaced - fresh;
+	double by_spacing = plan->backlog_scope == HD_BACKLOG_PER_CENTRE ? spaced : works * spaced - fresh;
 	return HD_MIN(by_rate, by_spacing);
 }
 
@@ -203,7 +219,18 @@ static void count_over_lag(const struct hd_filing *f, const struct filing_centre
 	}
 }
 
-void filing_forecast(const struct hd_filing *f, const struct filing_centre *c, int64_t now_ms, struct hd_drain_forecast *ret)
+static void forecast_text(struct hd_drain_forecast *ret, int64_t now_ms)
+{
+	if (ret->drained_ms == INT64_MAX)
+		(void)snprintf(ret->text, sizeof ret->text, "%llu late slots; the rate of %.0f calls an hour leaves nothing for them", (unsigned long long)ret->backlog,
+			       ret->calls_per_hour);
+	else
+		(void)snprintf(ret->text, sizeof ret->text, "%llu late slots drain in %.1f h beside %.0f fresh ones an hour; %llu of them beyond their lag",
+			       (unsigned long long)ret->backlog, (double)(ret->drained_ms - now_ms) / (double)HOUR_MS, ret->fresh_per_hour,
+			       (unsigned long long)ret->over_lag);
+}
+
+static void forecast(const struct hd_filing *f, const struct filing_centre *c, const struct plan *plan, int64_t now_ms, struct hd_drain_forecast *ret)
 {
 	int64_t spacing = 0;
 	uint32_t works = 0, longest = 0;
@@ -219,10 +246,11 @@ void filing_forecast(const struct hd_filing *f, const struct filing_centre *c, i
 		ret->backlog += late;
 		works += late > 0;
 		longest = HD_MAX(longest, late);
-		spacing = HD_MAX(spacing, filing_spacing(w));
+		spacing = HD_MAX(spacing, spacing_of(plan, w));
 	}
-	ret->calls_per_hour = c->calls_per_s * 3600;
-	double per_hour = backlog_per_hour(c, ret->fresh_per_hour, works, spacing);
+	ret->calls_per_hour = plan->calls_per_s * 3600;
+	ret->needed_per_hour = ret->fresh_per_hour * calls_each(plan);
+	double per_hour = backlog_per_hour(plan, ret->fresh_per_hour, works, spacing);
 	if (ret->backlog == 0)
 		ret->drained_ms = now_ms;
 	else if (per_hour <= 0)
@@ -230,13 +258,13 @@ void filing_forecast(const struct hd_filing *f, const struct filing_centre *c, i
 	else
 		ret->drained_ms = now_ms + (int64_t)HD_MAX((double)ret->backlog / per_hour * (double)HOUR_MS, (double)longest * (double)spacing);
 	count_over_lag(f, c, now_ms, ret->drained_ms, ret);
-	if (ret->drained_ms == INT64_MAX)
-		(void)snprintf(ret->text, sizeof ret->text, "%llu late slots; the rate of %.0f calls an hour leaves nothing for them", (unsigned long long)ret->backlog,
-			       ret->calls_per_hour);
-	else
-		(void)snprintf(ret->text, sizeof ret->text, "%llu late slots drain in %.1f h beside %.0f fresh ones an hour; %llu of them beyond their lag",
-			       (unsigned long long)ret->backlog, (double)(ret->drained_ms - now_ms) / (double)HOUR_MS, ret->fresh_per_hour,
-			       (unsigned long long)ret->over_lag);
+	forecast_text(ret, now_ms);
+}
+
+void filing_forecast(const struct hd_filing *f, const struct filing_centre *c, int64_t now_ms, struct hd_drain_forecast *ret)
+{
+	struct plan plan = {c->calls_per_s, c->check_share, c->spacing_ms, c->backlog_scope};
+	forecast(f, c, &plan, now_ms, ret);
 }
 
 static int act_forecast(struct hd_filing *f, void *arg, struct hydro_error *err)
@@ -253,6 +281,39 @@ int hd_filing_forecast(struct hd_filing *f, uint32_t centre, struct hd_drain_for
 {
 	struct forecast_act act = {centre, ret};
 	return filing_act(f, act_forecast, &act, err);
+}
+
+/* ---- a plan before it is set ---- */
+
+static double too_many(const struct hd_drain_forecast *forecast)
+{
+	return HD_MAX(forecast->needed_per_hour - forecast->calls_per_hour, 0);
+}
+
+static int act_centre_check(struct hd_filing *f, void *arg, struct hydro_error *err)
+{
+	const struct hd_centre *row = arg;
+	const struct filing_centre *c = filing_centre(f, row->number);
+	struct plan plan = {filing_calls_per_s(row), row->check_share, row->spacing_ms, row->backlog_scope};
+	struct hd_drain_forecast as_it_is, then;
+	int64_t now_ms = hd_clock_wall_ms();
+	if (!c)
+		return HYDRO_OK;
+	filing_forecast(f, c, now_ms, &as_it_is);
+	forecast(f, c, &plan, now_ms, &then);
+	if (too_many(&then) > too_many(&as_it_is))
+		return hd_error_set(err, HYDRO_E_CONFLICT, "the centre's works have %.0f fresh slots an hour, which with their checks are %.0f calls; %g a second are %.0f calls an hour, so that more"
+				    " and more of them would be late (now: %.0f calls an hour)",
+				    then.fresh_per_hour, then.needed_per_hour, plan.calls_per_s, then.calls_per_hour, as_it_is.calls_per_hour);
+	if (then.over_lag > as_it_is.over_lag)
+		return hd_error_set(err, HYDRO_E_CONFLICT, "the backlog would not drain within its lag: %s (now: %s)", then.text, as_it_is.text);
+	return HYDRO_OK;
+}
+
+int hd_filing_centre_check(struct hd_filing *f, const struct hd_centre *row, struct hydro_error *err)
+{
+	struct hd_centre copy = *row;
+	return filing_act(f, act_centre_check, &copy, err);
 }
 
 /* ---- the proof of a day ---- */

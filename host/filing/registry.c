@@ -63,6 +63,11 @@ static bool text_set(char **to, const char *text)
 
 /* ---- centres ---- */
 
+double filing_calls_per_s(const struct hd_centre *row)
+{
+	return row->calls_per_s > 0 ? row->calls_per_s : 1;
+}
+
 static int take_centre(void *arg, const struct hd_centre *row, struct hydro_error *err)
 {
 	struct loading *l = arg;
@@ -84,13 +89,15 @@ static int take_centre(void *arg, const struct hd_centre *row, struct hydro_erro
 		hd_pace_circuit_good(&c->circuit);
 		c->resets = 0;
 	}
+	if (c->version != row->version)
+		c->forecast_ms = 0; /* what cannot hold is told at once */
 	c->state = row->state;
 	c->backlog_scope = row->backlog_scope;
 	c->version = row->version;
 	c->spacing_ms = row->spacing_ms;
 	c->registered_ms = row->registered_ms;
 	c->check_share = row->check_share;
-	c->calls_per_s = row->calls_per_s > 0 ? row->calls_per_s : 1;
+	c->calls_per_s = filing_calls_per_s(row);
 	hd_pace_gate_set(&c->gate, c->calls_per_s, hd_clock_is_simulated() ? 0 : GATE_LATE_MS);
 	if (is_new) /* the process before this one may have called just now */
 		hd_pace_gate_take(&c->gate, l->now_ms);

@@ -300,6 +300,13 @@ def test_a_centre_is_stopped_forecast_and_goes_on():
     assert "running" in lab().ctl("centres", "resume", "76086428-5", "--reason", "listo")
     forecast = json.loads(lab().ctl("--json", "centres", "forecast", "Centro Norte"))
     assert forecast["fresh_per_hour"] > 0 and forecast["drains"], forecast
+    said = lab().ctl("centres", "set", "Centro Norte", "calls_per_s=0.001", code=1)
+    assert "4 calls an hour" in said and "now: 18000 calls an hour" in said and "force=true" in said, said
+    assert lab().get("centres/")["items"][0]["calls_per_s"] == 5
+    lab().ctl("centres", "set", "Centro Norte", "calls_per_s=0.001", "--force")
+    lab().ctl("centres", "set", "Centro Norte", "calls_per_s=0.0011")  # better than it was, if not good
+    assert lab().get("centres/")["items"][0]["calls_per_s"] == 0.0011
+    lab().ctl("centres", "set", "Centro Norte", "calls_per_s=5")
 
 
 def test_the_cut_over_tells_the_slot_that_collides_and_compares_with_the_old_system():

@@ -363,3 +363,52 @@ Test(acts, a_centre_without_backlog_has_nothing_to_drain)
 	cr_assert_float_eq(forecast.fresh_per_hour, 1, 1e-9);
 	rig_free(rig);
 }
+
+static void one_call_in_six_hours(struct hd_centre *centre)
+{
+	centre->calls_per_s = 1.0 / (6 * 3600);
+}
+
+Test(acts, a_rate_or_spacing_with_which_slots_would_be_late_is_refused_with_numbers_and_alarmed_once_set)
+{
+	struct rig *rig = rig_new();
+	struct hydro_error err = {.struct_size = sizeof err};
+	struct hd_drain_forecast forecast;
+	char code[16];
+	for (int i = 1; i <= 3; i++) {
+		(void)snprintf(code, sizeof code, "OB-%d", i);
+		struct hd_work work = rig_work_default(rig, code);
+		work.lag_ms = 48 * HOUR_MS;
+		rig_work_with(rig, &work);
+		rig_read_hours(rig, work.number, FIRST, FIRST + 30 * HOUR_MS);
+	}
+	hd_clock_advance(FIRST + 24 * HOUR_MS);
+	rig_open(rig);
+	rig_run(rig, FIRST + 24 * HOUR_MS + 60000);
+	cr_assert_eq(hd_filing_forecast(rig->filing, rig->centre, &forecast, &err), HYDRO_OK);
+	cr_assert_gt(forecast.backlog, 30);
+	cr_assert_eq(forecast.over_lag, 0);
+	struct hd_centre good = {.number = rig->centre, .calls_per_s = 2, .check_share = 1}, slow = good, wide = good, scope = good, nobody = good;
+	cr_assert_eq(hd_filing_centre_check(rig->filing, &good, &err), HYDRO_OK, "%s", err.text);
+
+	slow.calls_per_s = .001;
+	cr_assert_eq(hd_filing_centre_check(rig->filing, &slow, &err), HYDRO_E_CONFLICT);
+	cr_assert_not_null(strstr(err.text, "3 fresh slots an hour, which with their checks are 6 calls; 0.001 a second are 4 calls an hour"), "%s", err.text);
+	wide.spacing_ms = 50 * 60000;
+	cr_assert_eq(hd_filing_centre_check(rig->filing, &wide, &err), HYDRO_E_CONFLICT);
+	cr_assert_not_null(strstr(err.text, "the backlog would not drain within its lag"), "%s", err.text);
+	scope.spacing_ms = 25 * 60000;
+	cr_assert_eq(hd_filing_centre_check(rig->filing, &scope, &err), HYDRO_OK, "%s", err.text);
+	scope.backlog_scope = HD_BACKLOG_PER_CENTRE;
+	cr_assert_eq(hd_filing_centre_check(rig->filing, &scope, &err), HYDRO_E_CONFLICT);
+	nobody.number = 77;
+	nobody.calls_per_s = .001;
+	cr_assert_eq(hd_filing_centre_check(rig->filing, &nobody, &err), HYDRO_OK, "no works, nothing to be late");
+
+	cr_assert_eq(rig_alarms(rig, "backlog"), 0);
+	rig_centre_change(rig, one_call_in_six_hours);
+	rig_run(rig, FIRST + 24 * HOUR_MS + 3 * 60000);
+	cr_assert_eq(rig_alarms(rig, "backlog"), 1, "at once, not at the next look");
+	cr_assert_eq(hd_filing_centre_check(rig->filing, &slow, &err), HYDRO_OK, "better than it was: %s", err.text);
+	rig_free(rig);
+}
