@@ -323,8 +323,8 @@ def lost_of(served, rows, join_ms=30000):
     return lost
 
 
-def count_lost(daemon, served, seconds=20, join_ms=30000):
-    """(readings served, lost as [(name, metric, ts)]); what is under way gets `seconds` to arrive."""
+def count_lost(daemon, served, seconds=45, join_ms=30000):
+    """(readings served, lost as [(name, metric, ts)]); what is under way gets `seconds` to arrive: a part waits up to the join window for those beside it."""
     points, lost = daemon.points(), []
     readings = sum(max((len(stamps) for stamps in metrics.values()), default=0) for metrics in served.values())
     end = time.monotonic() + seconds
