@@ -295,7 +295,7 @@ struct hd_day_count {
 	uint32_t states[HD_SLOT_STATE_COUNT];
 	uint32_t on_time, late, over_lag, checked;
 };
-/* By work (HD_LEDGER_ALL: each) and day, from_day <= day < to_day. */
+/* Of a work, or of each (HD_LEDGER_ALL), from_day <= day < to_day, in order of day and work. */
 typedef int (*hd_day_fn)(void *arg, const struct hd_day_count *count, struct hydro_error *err);
 int hd_ledger_days(struct hd_ledger *ledger, uint32_t work, int64_t from_day, int64_t to_day, hd_day_fn fn, void *arg, struct hydro_error *err);
 /* Of all works together. */

@@ -371,7 +371,7 @@ static int list_days(struct hd_db *db, void *arg, struct hydro_error *err)
 	const struct days *days = arg;
 	if (days->work != HD_LEDGER_ALL)
 		return list_days_of(db, days, err);
-	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT * FROM days WHERE day >= ?1 AND day < ?2 ORDER BY work, day", err);
+	sqlite3_stmt *stmt = hd_db_prepare(db, "SELECT * FROM days WHERE day >= ?1 AND day < ?2 ORDER BY day, work", err);
 	if (!stmt)
 		return HYDRO_E_IO;
 	hd_bind_int(stmt, 1, days->from);
