@@ -17,9 +17,12 @@
 
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define POINTS 40000u /* each due once a second: always more than can be polled */
@@ -370,6 +373,41 @@ static double collect_run(double seconds, double *ret_data_share)
 	return rate;
 }
 
+/* The bare loop in a process of its own: libcurl's allocator is set once a process, and hydrod's wipes what it frees. */
+static pid_t bare_start(int *ret_ask, int *ret_rate)
+{
+	int ask[2], rate[2];
+	if (pipe(ask) != 0 || pipe(rate) != 0)
+		abort();
+	pid_t child = fork();
+	if (child == 0) {
+		double seconds, result;
+		(void)close(ask[1]);
+		(void)curl_global_init(CURL_GLOBAL_DEFAULT);
+		while (read(ask[0], &seconds, sizeof seconds) == (ssize_t)sizeof seconds) {
+			result = bare_run(seconds);
+			if (write(rate[1], &result, sizeof result) != (ssize_t)sizeof result)
+				break;
+		}
+		_exit(0);
+	}
+	(void)close(ask[0]);
+	(void)close(rate[1]);
+	*ret_ask = ask[1];
+	*ret_rate = rate[0];
+	return child;
+}
+
+static double bare_ask(int ask, int rate, double seconds)
+{
+	double result = NAN;
+	if (write(ask, &seconds, sizeof seconds) != (ssize_t)sizeof seconds || read(rate, &result, sizeof result) != (ssize_t)sizeof result) {
+		(void)fprintf(stderr, "bench_poll: the bare loop has ended\n");
+		exit(1);
+	}
+	return result;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -386,10 +424,12 @@ int main(int argc, char **argv)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	pid_t server = poll_server_start(&port);
+	int ask, rate;
+	pid_t bare_loop = bare_start(&ask, &rate);
 	rig_open(argv[1]);
 	double bare[ROUNDS_MAX], ours[ROUNDS_MAX], ratio[ROUNDS_MAX], share = 0;
 	for (int i = 0; i < rounds; i++) {
-		bare[i] = bare_run(seconds);
+		bare[i] = bare_ask(ask, rate, seconds);
 		ours[i] = collect_run(seconds, &share);
 		ratio[i] = ours[i] / bare[i];
 		(void)fprintf(stderr, "round %d: bare %.0f/s, collector %.0f/s, ratio %.2f, with data %.2f\n", i + 1, bare[i], ours[i], ratio[i],
@@ -406,6 +446,8 @@ int main(int argc, char **argv)
 				      .n = (uint64_t)rounds};
 	bench_print(&figure);
 	rig_close();
+	(void)close(ask);
+	(void)waitpid(bare_loop, NULL, 0);
 	poll_server_stop(server);
 	return 0;
 }
