@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests are written in Criterion's terms. Criterion's child processes do not run under ThreadSanitizer: there (and
- * where Criterion is missing) check.c runs the same tests in one process. */
+/*
+ * Unit tests are written in Criterion's terms. Criterion's child processes do not run under ThreadSanitizer: there (and where Criterion is
+ * missing) check.c runs the same tests in one process. Of Test()'s options both know those of struct check_test; any other does not compile
+ * there.
+ */
 #ifndef HD_TESTS_CHECK_H
 #define HD_TESTS_CHECK_H
+
+#include <sys/types.h>
+
+/*
+ * A child of a test: what it asserts and is not so is told on standard error and ends it with CHECK_CHILD_FAILED. It does not outlive its
+ * parent, nor CHECK_CHILD_S.
+ */
+#define CHECK_CHILD_FAILED 70
+#define CHECK_CHILD_S 240u
+pid_t check_fork(void);
+/* Waits for it; fails unless it has ended by itself, with status 0. */
+void check_child_good(pid_t child);
 
 #ifndef HD_TEST_INPROC
 #include <criterion/criterion.h>
@@ -14,7 +29,8 @@
 
 struct check_test {
 	const char *suite, *name;
-	void (*run)(void);
+	void (*run)(void), (*init)(void), (*fini)(void);
+	double timeout; /* s; not applied: sanitizers take their time, and scripts/dev/test.py bounds each program */
 	struct check_test *next;
 };
 void check_add(struct check_test *test);
@@ -23,7 +39,7 @@ _Noreturn void check_skipped(const char *fmt, ...) __attribute__((format(printf,
 
 #define Test(suite_, name_, ...)                                                                       \
 	static void suite_##_##name_##_run(void);                                                      \
-	static struct check_test suite_##_##name_##_test = {#suite_, #name_, suite_##_##name_##_run, 0}; \
+	static struct check_test suite_##_##name_##_test = {.suite = #suite_, .name = #name_, .run = suite_##_##name_##_run, ##__VA_ARGS__}; \
 	__attribute__((constructor)) static void suite_##_##name_##_add(void) { check_add(&suite_##_##name_##_test); } \
 	static void suite_##_##name_##_run(void)
 
@@ -44,7 +60,6 @@ _Noreturn void check_skipped(const char *fmt, ...) __attribute__((format(printf,
 #define cr_assert_arr_eq(a, b, n, ...) CHECK_(memcmp((a), (b), (n)) == 0, __VA_ARGS__)
 #define cr_assert_float_eq(a, b, eps, ...) CHECK_(fabs((double)(a) - (double)(b)) <= (double)(eps), __VA_ARGS__)
 #define cr_assert_fail(...) check_failed(__FILE__, __LINE__, "fail", "" __VA_ARGS__)
-#define cr_fail(...) check_failed(__FILE__, __LINE__, "fail", "" __VA_ARGS__)
 #define cr_skip_test(...) check_skipped("" __VA_ARGS__)
 
 #endif

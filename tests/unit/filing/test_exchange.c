@@ -49,8 +49,7 @@ static void hit(struct regulator *r, const char *step)
 /* The child opens the engine on the rig's ledger and runs until `until`, as a daemon would. */
 static pid_t launch(struct rig *rig, int64_t until)
 {
-	pid_t child = fork();
-	cr_assert_geq(child, 0);
+	pid_t child = check_fork();
 	if (child > 0)
 		return child;
 	rig->own_regulator = false;
@@ -61,11 +60,12 @@ static pid_t launch(struct rig *rig, int64_t until)
 	_exit(0);
 }
 
-static void wait_for(pid_t child)
+static void wait_for_killed(pid_t child)
 {
-	int status;
+	int status = 0;
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		continue;
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%d", status);
 }
 
 static void attack(const char *step, int signal_number)
@@ -79,11 +79,14 @@ static void attack(const char *step, int signal_number)
 	now = &x;
 	rig->regulator.at = hit;
 	x.child = launch(rig, FIRST + 6 * HOUR_MS);
-	wait_for(x.child);
+	if (signal_number == SIGKILL)
+		wait_for_killed(x.child);
+	else
+		check_child_good(x.child);
 	x.child = 0;
 	cr_assert_eq(x.hits, 1, "%s was never reached", step);
 	/* The next process goes on with the same ledger, until the day after has brought what was unknown. */
-	wait_for(launch(rig, FIRST + 3 * DAY_MS));
+	check_child_good(launch(rig, FIRST + 3 * DAY_MS));
 	rig->regulator.at = NULL;
 	now = NULL;
 	rig_open_ledger(rig);
@@ -168,8 +171,7 @@ static void die_inside(bool answered)
 	rig_read(rig, work, FIRST);
 	hd_net_close(&rig->net);
 	hd_ledger_close(&rig->ledger);
-	pid_t child = fork();
-	cr_assert_geq(child, 0);
+	pid_t child = check_fork();
 	if (child == 0) {
 		int64_t next;
 		rig_open_ledger(rig);
@@ -183,7 +185,7 @@ static void die_inside(bool answered)
 			hd_net_run_once(rig->net, 50);
 		_exit(0);
 	}
-	wait_for(child);
+	check_child_good(child);
 	rig_open_ledger(rig);
 	cr_assert_eq(rig_slot(rig, work, FIRST).state, HD_SLOT_SENDING);
 	rig_open(rig);
@@ -250,9 +252,9 @@ Test(exchange, two_processes_on_one_ledger_file_each_slot_once)
 	hd_net_close(&rig->net);
 	hd_ledger_close(&rig->ledger);
 	pid_t a = launch(rig, FIRST + 14 * HOUR_MS), b = launch(rig, FIRST + 14 * HOUR_MS);
-	wait_for(a);
-	wait_for(b);
-	wait_for(launch(rig, FIRST + 3 * DAY_MS));
+	check_child_good(a);
+	check_child_good(b);
+	check_child_good(launch(rig, FIRST + 3 * DAY_MS));
 	rig_open_ledger(rig);
 	for (uint32_t i = 0; i < 6; i++)
 		for (int64_t due = FIRST; due < FIRST + 12 * HOUR_MS; due += HOUR_MS)

@@ -176,7 +176,7 @@ Test(ledger_restored, the_claim_of_a_process_that_died_is_unknown_at_once_that_o
 	ledger_kit_works(&kit, 1);
 	ledger_kit_close(&kit);
 	cr_assert(pipe(turn) == 0 && pipe(done) == 0);
-	pid_t pid = fork();
+	pid_t pid = check_fork();
 	if (pid == 0) { /* claims a slot, and lives until it is told to end */
 		char byte = 0;
 		struct hd_slot_change queued = ledger_kit_change(1, KIT_DUE, HD_SLOT_DUE, HD_SLOT_QUEUED), claim = ledger_kit_change(1, KIT_DUE, HD_SLOT_QUEUED, HD_SLOT_CLAIMED);
@@ -191,7 +191,7 @@ Test(ledger_restored, the_claim_of_a_process_that_died_is_unknown_at_once_that_o
 	cr_assert_eq(hd_ledger_expire_claims(kit.ledger, KIT_DUE, hd_clock_mono_ns(), &expired, &kit.err), HYDRO_OK, "%s", kit.err.text);
 	cr_assert_eq(expired, 0, "it lives and has its lease");
 	cr_assert_eq(write(turn[1], "x", 1), 1);
-	cr_assert_eq(waitpid(pid, NULL, 0), pid);
+	check_child_good(pid);
 	cr_assert_eq(hd_ledger_expire_claims(kit.ledger, KIT_DUE, hd_clock_mono_ns(), &expired, &kit.err), HYDRO_OK, "%s", kit.err.text);
 	cr_assert_eq(expired, 1);
 	cr_assert_eq(ledger_kit_slot(&kit, 1, KIT_DUE).state, HD_SLOT_UNKNOWN);
@@ -223,7 +223,7 @@ Test(ledger_restored, a_process_stopped_beyond_its_lease_cannot_write_when_it_wa
 	ledger_kit_works(&kit, 1);
 	ledger_kit_close(&kit);
 	cr_assert_eq(pipe(done), 0);
-	pid_t pid = fork();
+	pid_t pid = check_fork();
 	if (pid == 0)
 		_exit(stopped_child(&kit, done[1]));
 	cr_assert_eq(read(done[0], &byte, 1), 1);
@@ -233,8 +233,7 @@ Test(ledger_restored, a_process_stopped_beyond_its_lease_cannot_write_when_it_wa
 	while (expired == 0)
 		cr_assert_eq(hd_ledger_expire_claims(kit.ledger, KIT_DUE, hd_clock_mono_ns(), &expired, &kit.err), HYDRO_OK, "%s", kit.err.text);
 	cr_assert_eq(kill(pid, SIGCONT), 0);
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
+	check_child_good(pid);
 	cr_assert_eq(ledger_kit_slot(&kit, 1, KIT_DUE).state, HD_SLOT_UNKNOWN);
 	(void)close(done[0]), (void)close(done[1]);
 	ledger_kit_end(&kit);
