@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,7 @@ int fetch_raw(uint16_t port, const char *bytes, size_t len)
 bool fetch_until(int fd, const char *text, struct hd_buf *ret)
 {
 	char block[4096];
+	errno = 0;
 	while (!strstr(hd_buf_text(ret), text)) {
 		ssize_t n = recv(fd, block, sizeof block, 0);
 		if (n <= 0)

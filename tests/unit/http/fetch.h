@@ -20,7 +20,7 @@ const char *fetch_header(struct fetch *answer, const char *name);
 void fetch_done(struct fetch *answer);
 /* Connects and sends raw bytes; the socket (with a receive time-out of 10 s). */
 int fetch_raw(uint16_t port, const char *bytes, size_t len);
-/* Reads until the text appears or the peer closes; what was read is in *ret. */
+/* Reads until the text appears or the peer closes; what was read is in *ret. False with errno EAGAIN: neither, for 10 s. */
 bool fetch_until(int fd, const char *text, struct hd_buf *ret);
 
 #endif

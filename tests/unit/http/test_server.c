@@ -4,6 +4,7 @@
 #include "fetch.h"
 #include "http/http.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -430,13 +431,16 @@ Test(server, garbage_on_the_socket_harms_nobody)
 					      "POST /thing HTTP/1.1\r\nAuthorization: Bearer root\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 					      "GET /open HTTP/1.1\r\nHost", "GET * HTTP/1.1\r\nHost: x\r\n\r\n"};
 	struct world w;
-	uint16_t port = begin(&w, 2, 4);
+	/* The library may not notice that one has ended in the middle, and wait for the rest: it goes when its time is over. */
+	begin_with(&w, &(struct hd_http_config){.workers = 2, .queue = 4, .receive_ms = 100, .heartbeat_ms = 20});
+	uint16_t port = hd_http_port(w.http);
 	for (size_t i = 0; i < HD_ARRAY_LEN(garbage); i++) {
 		int fd = fetch_raw(port, garbage[i], strlen(garbage[i]));
 		cr_assert_geq(fd, 0);
 		(void)shutdown(fd, SHUT_WR);
 		struct hd_buf got = {0};
-		(void)fetch_until(fd, "never sent", &got);
+		cr_assert_not(fetch_until(fd, "never sent", &got));
+		cr_assert_neq(errno, EAGAIN, "it is still open");
 		cr_assert_null(strstr(hd_buf_text(&got), "200 OK"));
 		hd_buf_done(&got);
 		(void)close(fd);
