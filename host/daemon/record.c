@@ -66,6 +66,20 @@ static double history_merged_lsn(void *arg)
 	return (double)status.merged_lsn;
 }
 
+static double history_written(void *arg)
+{
+	struct hd_history_status status;
+	hd_history_status(((struct hd_daemon *)arg)->history, &status);
+	return (double)status.written_bytes;
+}
+
+static double history_waiting(void *arg)
+{
+	struct hd_history_status status;
+	hd_history_status(((struct hd_daemon *)arg)->history, &status);
+	return (double)status.bytes_waiting;
+}
+
 static double history_bytes(void *arg)
 {
 	struct hd_history_status status;
@@ -109,9 +123,18 @@ static const struct { const char *name, *help; double (*fn)(void *arg); } gauges
 	{"hydro_journal_bytes", "Bytes of all journal files.", journal_bytes},
 	{"hydro_journal_stuck", "1 while the journal cannot write.", journal_stuck},
 	{"hydro_history_merged_lsn", "Everything up to it is in history.", history_merged_lsn},
+	{"hydro_history_written_bytes_total", "Bytes written to history.db and its log.", history_written},
+	{"hydro_history_waiting_bytes", "Bytes of sealed journal segments that are not merged into history.", history_waiting},
 	{"hydro_history_bytes", "Bytes of history.db with its log.", history_bytes},
 	{"hydro_freshness_p99_seconds", "99th percentile of answer received to visible, to the bucket.", freshness_p99},
 };
+
+/* A bounded journal must not come to its bound while it waits to be merged. */
+static uint64_t merge_pending(const struct hd_config *c)
+{
+	uint64_t pending = (uint64_t)c->merge_pending_bytes, most = (uint64_t)c->journal_max_bytes / 2;
+	return most ? HD_MIN(pending, most) : pending;
+}
 
 int daemon_open_record(struct hd_daemon *d, struct hydro_error *err)
 {
@@ -126,6 +149,7 @@ int daemon_open_record(struct hd_daemon *d, struct hydro_error *err)
 	struct hd_journal_config journal = {
 		.dir = journal_dir, .segment_bytes = (uint64_t)c->segment_bytes, .max_bytes = (uint64_t)c->journal_max_bytes,
 		.commit_ms = c->commit_ms ? (uint32_t)c->commit_ms : HD_JOURNAL_COMMIT_NOW, .commit_bytes = (uint32_t)c->commit_bytes,
+		.spares = (uint32_t)HD_MIN(merge_pending(c) / (uint64_t)c->segment_bytes + 4, UINT64_C(1000)), /* what a merge releases at once */
 		.seal = d->seal_all ? &d->key : NULL, .synced = on_synced, .synced_arg = d, .event = daemon_log_event, .event_arg = (void *)(uintptr_t)"journal",
 	};
 	int rc = hd_journal_open(&journal, &d->journal, err);
@@ -133,6 +157,7 @@ int daemon_open_record(struct hd_daemon *d, struct hydro_error *err)
 		return hd_error_while(err, "opening the journal");
 	struct hd_history_config history = {
 		.dir = history_dir, .journal = d->journal, .seal = d->seal_all ? &d->key : NULL, .merge_after_ms = c->merge_after_ms,
+		.merge_pending = merge_pending(c),
 		.event = daemon_log_event, .event_arg = (void *)(uintptr_t)"history",
 	};
 	return hd_history_open(&history, &d->history, err);

@@ -67,7 +67,8 @@ static int create(struct hd_history *history, struct hydro_error *err)
 	static const char schema[] =
 		"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 		"CREATE TABLE chunk (key INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-		"CREATE TABLE hours (key INTEGER PRIMARY KEY, data BLOB NOT NULL);";
+		"CREATE TABLE hours (key INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+		"CREATE TABLE slice (key INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 	uint64_t id;
 	hd_random_bytes(&id, sizeof id);
 	int rc = history_db_exec(history->db, "BEGIN IMMEDIATE", err);
@@ -84,6 +85,23 @@ static int create(struct hd_history *history, struct hydro_error *err)
 	if (rc == HYDRO_OK)
 		rc = meta_put(history->db, "run", 0, err);
 	return rc == HYDRO_OK ? history_db_exec(history->db, "COMMIT", err) : rc;
+}
+
+/* Format 1 had no slices. */
+static int migrate(struct hd_history *history, int64_t format, struct hydro_error *err)
+{
+	if (format == HISTORY_FORMAT)
+		return HYDRO_OK;
+	int rc = history_db_exec(history->db, "BEGIN IMMEDIATE", err);
+	if (rc == HYDRO_OK)
+		rc = history_db_exec(history->db, "CREATE TABLE slice (key INTEGER PRIMARY KEY, data BLOB NOT NULL)", err);
+	if (rc == HYDRO_OK)
+		rc = meta_put(history->db, "format", HISTORY_FORMAT, err);
+	if (rc == HYDRO_OK)
+		rc = history_db_exec(history->db, "COMMIT", err);
+	if (rc != HYDRO_OK)
+		(void)sqlite3_exec(history->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
 }
 
 static int check(struct hd_history *history, struct hydro_error *err)
@@ -105,7 +123,7 @@ static int check(struct hd_history *history, struct hydro_error *err)
 	history->file_id = (uint64_t)meta_get(history->db, "file_id", 0);
 	history->run = (uint64_t)meta_get(history->db, "run", 0);
 	history->status.merged_lsn = (uint64_t)meta_get(history->db, "cursor", 0);
-	return HYDRO_OK;
+	return migrate(history, format, err);
 }
 
 static int prepare_writer(struct hd_history *history, struct hydro_error *err)
@@ -113,11 +131,16 @@ static int prepare_writer(struct hd_history *history, struct hydro_error *err)
 	static const char *const sql[] = {
 		"INSERT INTO chunk (key, data) VALUES (?, ?)",
 		"SELECT key, data FROM chunk WHERE key BETWEEN ? AND ? ORDER BY key",
+		"SELECT sum(length(data)) FROM chunk WHERE key BETWEEN ? AND ?",
 		"DELETE FROM chunk WHERE key BETWEEN ? AND ?",
+		"INSERT INTO slice (key, data) VALUES (?, ?)",
+		"SELECT key, data FROM slice WHERE key BETWEEN ? AND ? ORDER BY key",
 		"UPDATE meta SET value = ? WHERE key = 'cursor'",
 		"INSERT OR REPLACE INTO hours (key, data) VALUES (?, ?)",
+		"DELETE FROM hours WHERE key = ?",
 	};
-	sqlite3_stmt **stmts[] = {&history->insert, &history->parts, &history->remove, &history->set_cursor, &history->set_hours};
+	sqlite3_stmt **stmts[] = {&history->insert, &history->parts, &history->part_bytes, &history->remove, &history->insert_slice, &history->slices,
+				  &history->set_cursor, &history->set_hours, &history->remove_hours};
 	int rc = HYDRO_OK;
 	for (size_t i = 0; rc == HYDRO_OK && i < HD_ARRAY_LEN(sql); i++)
 		rc = history_db_prepare(history->db, sql[i], stmts[i], err);
@@ -147,6 +170,7 @@ static void reader_free(struct history_reader *reader)
 {
 	(void)sqlite3_finalize(reader->cursor);
 	(void)sqlite3_finalize(reader->parts);
+	(void)sqlite3_finalize(reader->slices);
 	(void)sqlite3_finalize(reader->hours);
 	(void)sqlite3_close(reader->db);
 	hd_chunk_codec_done(&reader->codec);
@@ -164,7 +188,8 @@ void history_db_close(struct hd_history *history)
 		reader_free(history->pool);
 		history->pool = next;
 	}
-	sqlite3_stmt *stmts[] = {history->insert, history->parts, history->remove, history->set_cursor, history->set_hours};
+	sqlite3_stmt *stmts[] = {history->insert, history->parts, history->part_bytes, history->remove, history->insert_slice, history->slices,
+				 history->set_cursor, history->set_hours, history->remove_hours};
 	for (size_t i = 0; i < HD_ARRAY_LEN(stmts); i++)
 		(void)sqlite3_finalize(stmts[i]);
 	(void)sqlite3_close(history->db);
@@ -185,6 +210,8 @@ static int reader_new(struct hd_history *history, struct history_reader **ret, s
 		rc = history_db_prepare(reader->db, "SELECT value FROM meta WHERE key = 'cursor'", &reader->cursor, err);
 	if (rc == HYDRO_OK)
 		rc = history_db_prepare(reader->db, "SELECT key, data FROM chunk WHERE key BETWEEN ? AND ? ORDER BY key", &reader->parts, err);
+	if (rc == HYDRO_OK)
+		rc = history_db_prepare(reader->db, "SELECT key, data FROM slice WHERE key BETWEEN ? AND ? ORDER BY key", &reader->slices, err);
 	if (rc == HYDRO_OK)
 		rc = history_db_prepare(reader->db, "SELECT data FROM hours WHERE key = ?", &reader->hours, err);
 	if (rc != HYDRO_OK) {
@@ -267,4 +294,21 @@ int history_open_sealed(struct hd_history *history, int64_t key, const void *dat
 	*ret_data = ret->data;
 	*ret_len = rest - HD_SEAL_TAG_BYTES;
 	return HYDRO_OK;
+}
+
+/* What went to the log since the last call, and from there to the file once all of it is there. */
+void history_count_written(struct hd_history *history)
+{
+	const uint64_t page = 4096, frame = page + 24;
+	int pages = 0, most = 0, log = 0, done = 0;
+	(void)sqlite3_db_status(history->db, SQLITE_DBSTATUS_CACHE_WRITE, &pages, &most, 1);
+	history->frames_waiting += (uint64_t)pages;
+	uint64_t written = (uint64_t)pages * frame;
+	if (sqlite3_wal_checkpoint_v2(history->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &done) == SQLITE_OK && done == log) {
+		written += history->frames_waiting * page;
+		history->frames_waiting = 0;
+	}
+	(void)pthread_mutex_lock(&history->status_lock);
+	history->status.written_bytes += written;
+	(void)pthread_mutex_unlock(&history->status_lock);
 }

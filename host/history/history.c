@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define MERGE_AFTER_MS HOUR_MS
-#define MERGE_SEGMENTS 4u
+#define MERGE_PENDING (UINT64_C(1) << 30)
 #define LOOK_EVERY_S 1
 #define ROLL_TIMEOUT_MS 30000
 #define READER_NAME "history"
@@ -45,7 +45,7 @@ int hd_history_merge(struct hd_history *history, bool roll, struct hydro_error *
 	return rc == HYDRO_OK ? rc : hd_error_set(err, rc, "%s", own.text);
 }
 
-/* Whether it is time: enough sealed segments, or a day that is over and not merged. *ret_roll: the open segment too. */
+/* Whether it is time: enough in sealed segments, or a day that is over and not merged. *ret_roll: the open segment too. */
 static bool due(struct hd_history *history, int64_t *rolled_day, bool *ret_roll)
 {
 	struct hd_history_status status;
@@ -54,7 +54,7 @@ static bool due(struct hd_history *history, int64_t *rolled_day, bool *ret_roll)
 	*ret_roll = day > *rolled_day;
 	if (*ret_roll)
 		*rolled_day = day;
-	return *ret_roll || status.segments_waiting >= history->config.merge_segments;
+	return *ret_roll || status.bytes_waiting >= history->config.merge_pending;
 }
 
 static void *merge_thread(void *arg)
@@ -83,6 +83,8 @@ static int start(struct hd_history *history, struct hydro_error *err)
 	int rc = hd_fs_mkdirs(history->config.dir, 0700, err);
 	if (rc == HYDRO_OK)
 		rc = history_db_open(history, err);
+	if (rc == HYDRO_OK)
+		rc = history_slices_load(history, err);
 	if (rc == HYDRO_OK) {
 		uint64_t from = history->status.merged_lsn ? history->status.merged_lsn + 1 : 0;
 		rc = hd_journal_reader_open(history->config.journal, READER_NAME, 0, from, &history->hold, err);
@@ -102,14 +104,15 @@ int hd_history_open(const struct hd_history_config *config, struct hd_history **
 	history->config = *config;
 	if (!history->config.merge_after_ms)
 		history->config.merge_after_ms = MERGE_AFTER_MS;
-	if (!history->config.merge_segments)
-		history->config.merge_segments = MERGE_SEGMENTS;
+	if (!history->config.merge_pending)
+		history->config.merge_pending = MERGE_PENDING;
 	if (config->seal) {
 		hd_key_derive(config->seal, "history_", &history->seal);
 		history->sealed = true;
 	}
 	(void)pthread_mutex_init(&history->pool_lock, NULL);
 	(void)pthread_rwlock_init(&history->segments_lock, NULL);
+	(void)pthread_mutex_init(&history->slices_lock, NULL);
 	(void)pthread_mutex_init(&history->merge_lock, NULL);
 	(void)pthread_mutex_init(&history->wake_lock, NULL);
 	(void)pthread_cond_init(&history->wake, NULL);
@@ -147,6 +150,9 @@ void hd_history_close(struct hd_history **history_pointer)
 	hd_key_wipe(&history->seal);
 	(void)pthread_mutex_destroy(&history->pool_lock);
 	(void)pthread_rwlock_destroy(&history->segments_lock);
+	history_slices_done(history);
+	free(history->days.list);
+	(void)pthread_mutex_destroy(&history->slices_lock);
 	(void)pthread_mutex_destroy(&history->merge_lock);
 	(void)pthread_mutex_destroy(&history->wake_lock);
 	(void)pthread_cond_destroy(&history->wake);
@@ -163,12 +169,28 @@ static uint64_t file_bytes(const char *path, const char *suffix)
 	return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-void hd_history_status(struct hd_history *history, struct hd_history_status *ret)
+void history_pending(struct hd_history *history, struct history_pending *ret)
 {
 	struct hd_journal_sealed list[64];
 	(void)pthread_mutex_lock(&history->status_lock);
+	*ret = (struct history_pending){.last_lsn = history->status.merged_lsn};
+	(void)pthread_mutex_unlock(&history->status_lock);
+	for (size_t count; (count = hd_journal_sealed_list(history->config.journal, ret->last_lsn, list, HD_ARRAY_LEN(list))) > 0;) {
+		for (size_t i = 0; i < count; i++)
+			ret->bytes += list[i].bytes;
+		ret->segments += count;
+		ret->last_lsn = list[count - 1].last_lsn;
+	}
+}
+
+void hd_history_status(struct hd_history *history, struct hd_history_status *ret)
+{
+	struct history_pending pending;
+	(void)pthread_mutex_lock(&history->status_lock);
 	*ret = history->status;
 	(void)pthread_mutex_unlock(&history->status_lock);
-	ret->segments_waiting = hd_journal_sealed_list(history->config.journal, ret->merged_lsn, list, HD_ARRAY_LEN(list));
+	history_pending(history, &pending);
+	ret->segments_waiting = pending.segments;
+	ret->bytes_waiting = pending.bytes;
 	ret->bytes = file_bytes(history->path, "") + file_bytes(history->path, "-wal");
 }

@@ -20,7 +20,7 @@ struct hd_history_config {
 	struct hd_journal *journal; /* must outlive the history */
 	const struct hd_key *seal;  /* NULL = chunks are not sealed; copied */
 	int64_t merge_after_ms;     /* (1 h) a day is merged this long after its end (UTC) */
-	uint32_t merge_segments;    /* (4) that many sealed segments are merged before the day is over */
+	uint64_t merge_pending;     /* (1 GiB) of sealed segments are merged before the day is over, so that each point has many rows by then */
 	uint64_t merge_bytes;       /* (64 MiB) of segments that a merge holds in memory at a time, by ranges of points; each range reads them once more */
 	bool manual;                /* no thread: merges only by hd_history_merge */
 	void (*event)(void *arg, uint32_t level, const char *event, const char *text); /* as the journal's; NULL: dropped */
@@ -89,7 +89,8 @@ struct hd_history_status {
 	uint64_t merges;         /* since open */
 	uint64_t merged_samples; /* since open */
 	uint64_t bytes;          /* of history.db with its WAL */
-	uint64_t segments_waiting;
+	uint64_t written_bytes;  /* since open: to the log of history.db, and from there to it */
+	uint64_t segments_waiting, bytes_waiting; /* sealed, not merged */
 	int64_t last_merge_ns;   /* how long the last one took */
 	int32_t error_code;      /* HYDRO_OK, or why merging is stuck */
 	char error_text[HYDRO_ERROR_TEXT_BYTES];

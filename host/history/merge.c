@@ -15,6 +15,11 @@
 #define RANGE_BYTES (64u << 20)
 #define RANGES_MAX 64u
 
+/* Of the run's points so many get parts between a day's chunks at most. */
+#define TOUCHED_SHARE 16u
+#define TOUCHED_MIN 16u
+#define TOUCHED_MAX 256u
+
 /* A sealed segment being merged, and its record that comes next. */
 struct input {
 	struct hd_journal_scan *scan;
@@ -106,99 +111,6 @@ static struct input *run_lowest(struct run *run)
 	return best;
 }
 
-static int step_done(sqlite3 *db, sqlite3_stmt *stmt, const char *doing, struct hydro_error *err)
-{
-	int code = sqlite3_step(stmt);
-	(void)sqlite3_reset(stmt);
-	return code == SQLITE_DONE ? HYDRO_OK : history_db_error(err, db, doing);
-}
-
-static int write_chunk(struct hd_history *history, int64_t day, uint32_t point, uint32_t seq, const struct hd_sample *rows, uint32_t count,
-		       struct hydro_error *err)
-{
-	int64_t key = history_key(day, point, seq);
-	hd_buf_clear(&history->chunk);
-	int rc = hd_chunk_encode(&history->codec, rows, count, &history->chunk, err);
-	if (rc == HYDRO_OK)
-		rc = history_seal(history, key, &history->chunk, &history->sealed_chunk, err);
-	if (rc != HYDRO_OK)
-		return rc;
-	(void)sqlite3_bind_int64(history->insert, 1, key);
-	(void)sqlite3_bind_blob64(history->insert, 2, history->sealed_chunk.data, history->sealed_chunk.len, SQLITE_STATIC);
-	return step_done(history->db, history->insert, "writing a chunk", err);
-}
-
-static int remove_parts(struct hd_history *history, int64_t day, uint32_t point, struct hydro_error *err)
-{
-	(void)sqlite3_bind_int64(history->remove, 1, history_key(day, point, 0));
-	(void)sqlite3_bind_int64(history->remove, 2, history_key(day, point, (1u << SEQ_BITS) - 1));
-	return step_done(history->db, history->remove, "replacing chunks", err);
-}
-
-/* Hours are kept only where a day has more than one reading an hour; else they are derived from the rows. */
-static int write_hours(struct hd_history *history, int64_t day, uint32_t point, const struct rowset *rows, struct hydro_error *err)
-{
-	if (rows->count <= 48)
-		return HYDRO_OK;
-	struct history_hours hours = {0};
-	struct hd_buf bytes = {0}, sealed = {0};
-	int64_t key = history_key(day, point, 0);
-	int rc = history_hours_of(rows, &hours) == HYDRO_OK && history_hours_put(&hours, &bytes) ? HYDRO_OK : hd_error_set(err, HYDRO_E_NOMEM, "no memory for aggregates");
-	/* The key of hours is told from a chunk's by its sign. */
-	if (rc == HYDRO_OK)
-		rc = history_seal(history, -key, &bytes, &sealed, err);
-	if (rc == HYDRO_OK) {
-		(void)sqlite3_bind_int64(history->set_hours, 1, key);
-		(void)sqlite3_bind_blob64(history->set_hours, 2, sealed.data, sealed.len, SQLITE_STATIC);
-		rc = step_done(history->db, history->set_hours, "writing aggregates", err);
-	}
-	history_hours_done(&hours);
-	hd_buf_done(&bytes);
-	hd_buf_done(&sealed);
-	return rc;
-}
-
-/* One point's rows of one day: a new part beside those there are, or all of them made one. */
-static int write_day(struct hd_history *history, int64_t day, uint32_t point, const struct hd_sample *rows, uint32_t count, struct hydro_error *err)
-{
-	struct history_chunks *chunks = &history->chunks;
-	int rc = history_parts(history, history->parts, &history->codec, &history->sealed_chunk, day, point, chunks, err);
-	if (rc != HYDRO_OK)
-		return rc;
-	struct rowset *set = &history->day;
-	rowset_clear(set);
-	for (uint32_t i = 0; i < chunks->count; i++)
-		for (uint32_t k = 0; k < chunks->list[i].count; k++)
-			if (!rowset_borrow(set, &chunks->list[i].samples[k]))
-				return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
-	uint32_t before = set->count, parts = chunks->count, seq = 0;
-	for (uint32_t i = 0; i < count; i++)
-		if (!rowset_borrow(set, &rows[i]))
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
-	rowset_sort(set);
-	rowset_settle(set, true);
-	const struct hd_sample *from = rows;
-	uint32_t left = count;
-	if (parts == 0 || parts >= before / HD_CHUNK_SAMPLES_MAX + PARTS_SPARE || count > before / 2) {
-		rc = parts ? remove_parts(history, day, point, err) : HYDRO_OK;
-		from = set->rows;
-		left = set->count;
-	} else {
-		seq = parts;
-	}
-	for (; rc == HYDRO_OK && left; seq++) {
-		uint32_t n = HD_MIN(left, HD_CHUNK_SAMPLES_MAX);
-		rc = write_chunk(history, day, point, seq, from, n, err);
-		from += n;
-		left -= n;
-	}
-	if (rc == HYDRO_OK) {
-		rowset_settle(set, false);
-		rc = write_hours(history, day, point, set, err);
-	}
-	return rc;
-}
-
 static int write_point(struct hd_history *history, struct hydro_error *err)
 {
 	struct rowset *set = &history->rows;
@@ -209,7 +121,7 @@ static int write_point(struct hd_history *history, struct hydro_error *err)
 		uint32_t n = 1;
 		while (i + n < set->count && history_day(set->rows[i + n].ts_ms) == day)
 			n++;
-		int rc = write_day(history, day, set->rows[i].point, &set->rows[i], n, err);
+		int rc = history_write_day(history, day, set->rows[i].point, &set->rows[i], n, err);
 		if (rc != HYDRO_OK)
 			return rc;
 		i += n;
@@ -253,6 +165,14 @@ static int run_write(struct run *run, struct hydro_error *err)
 	return rc;
 }
 
+static uint32_t touched_max(const struct run *run)
+{
+	uint32_t points = 0;
+	for (size_t i = 0; i < run->segment_count; i++)
+		points = HD_MAX(points, run->segments[i].points);
+	return HD_MIN(HD_MAX(points / TOUCHED_SHARE, TOUCHED_MIN), TOUCHED_MAX);
+}
+
 static int transaction(struct run *run, struct hydro_error *err)
 {
 	struct hd_history *history = run->history;
@@ -266,11 +186,11 @@ static int transaction(struct run *run, struct hydro_error *err)
 	rc = history_db_exec(history->db, "BEGIN IMMEDIATE", err);
 	if (rc != HYDRO_OK)
 		return rc;
+	history->days.count = 0;
+	history->days.touched_max = touched_max(run);
 	rc = run_write(run, err);
-	if (rc == HYDRO_OK) {
-		(void)sqlite3_bind_int64(history->set_cursor, 1, (int64_t)run->last_lsn);
-		rc = step_done(history->db, history->set_cursor, "moving the cursor", err);
-	}
+	if (rc == HYDRO_OK)
+		rc = history_set_cursor(history, run->last_lsn, err);
 	if (rc == HYDRO_OK)
 		rc = history_db_exec(history->db, "COMMIT", err);
 	if (rc != HYDRO_OK)
@@ -284,6 +204,7 @@ static int merge_some(struct hd_history *history, const struct hd_journal_sealed
 	struct run run = {.history = history, .segments = segments, .segment_count = count};
 	int64_t start = hd_clock_real_ns();
 	int rc = transaction(&run, err);
+	history_count_written(history);
 	if (rc == HYDRO_OK) {
 		/* Queries that still stand on the snapshot before this commit read these segments: they finish first. */
 		(void)pthread_rwlock_wrlock(&history->segments_lock);
@@ -300,18 +221,26 @@ static int merge_some(struct hd_history *history, const struct hd_journal_sealed
 	return rc;
 }
 
+/* Sealed segments behind the cursor and up to until_lsn, as many as a run takes; at least one if there are any. */
+static size_t take_some(struct hd_history *history, uint64_t until_lsn, struct hd_journal_sealed *ret, size_t max)
+{
+	size_t count = hd_journal_sealed_list(history->config.journal, history->status.merged_lsn, ret, max), n = 0;
+	for (uint64_t bytes = 0; n < count && ret[n].last_lsn <= until_lsn && (n == 0 || bytes < history->config.merge_pending); n++)
+		bytes += ret[n].bytes;
+	return n;
+}
+
 int history_merge(struct hd_history *history, struct hydro_error *err)
 {
-	uint32_t most = history->config.merge_segments;
-	HD_CLEANUP(hd_cleanup_free) struct hd_journal_sealed *segments = calloc(most, sizeof *segments);
+	struct history_pending pending;
+	history_pending(history, &pending);
+	HD_CLEANUP(hd_cleanup_free) struct hd_journal_sealed *segments = calloc(pending.segments + 1, sizeof *segments);
 	if (!segments)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
-	for (;;) {
-		size_t count = hd_journal_sealed_list(history->config.journal, history->status.merged_lsn, segments, most);
-		if (count == 0)
-			return HYDRO_OK;
+	for (size_t count; (count = take_some(history, pending.last_lsn, segments, pending.segments)) > 0;) {
 		int rc = merge_some(history, segments, count, err);
 		if (rc != HYDRO_OK)
 			return rc;
 	}
+	return HYDRO_OK;
 }

@@ -26,28 +26,41 @@ static struct hd_chunk *chunks_next(struct history_chunks *chunks)
 	return &chunks->list[chunks->count++];
 }
 
-int history_parts(struct hd_history *history, sqlite3_stmt *parts, struct hd_chunk_codec *codec, struct hd_buf *opened, int64_t day, uint32_t point,
-		  struct history_chunks *ret, struct hydro_error *err)
+/* The chunks with first <= key <= last behind those that are in ret. */
+static int read_chunks(struct hd_history *history, sqlite3_stmt *stmt, int64_t first, int64_t last, int64_t seal_bit, struct hd_chunk_codec *codec,
+		       struct hd_buf *opened, uint32_t point, struct history_chunks *ret, struct hydro_error *err)
 {
 	int rc = HYDRO_OK, code = SQLITE_DONE;
-	ret->count = 0;
-	(void)sqlite3_bind_int64(parts, 1, history_key(day, point, 0));
-	(void)sqlite3_bind_int64(parts, 2, history_key(day, point, (1u << SEQ_BITS) - 1));
-	while (rc == HYDRO_OK && (code = sqlite3_step(parts)) == SQLITE_ROW) {
+	(void)sqlite3_bind_int64(stmt, 1, first);
+	(void)sqlite3_bind_int64(stmt, 2, last);
+	while (rc == HYDRO_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
 		const void *data;
 		size_t len;
 		struct hd_chunk *chunk = chunks_next(ret);
 		if (!chunk)
 			rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory to read history");
 		else
-			rc = history_open_sealed(history, sqlite3_column_int64(parts, 0), sqlite3_column_blob(parts, 1), (size_t)sqlite3_column_bytes(parts, 1),
+			rc = history_open_sealed(history, sqlite3_column_int64(stmt, 0) | seal_bit, sqlite3_column_blob(stmt, 1), (size_t)sqlite3_column_bytes(stmt, 1),
 						 opened, &data, &len, err);
 		if (rc == HYDRO_OK)
 			rc = hd_chunk_decode(codec, data, len, point, chunk, err);
 	}
 	if (rc == HYDRO_OK && code != SQLITE_DONE)
-		rc = history_db_error(err, sqlite3_db_handle(parts), "reading chunks");
-	(void)sqlite3_reset(parts);
+		rc = history_db_error(err, sqlite3_db_handle(stmt), "reading chunks");
+	(void)sqlite3_reset(stmt);
+	return rc;
+}
+
+int history_parts(struct hd_history *history, sqlite3_stmt *parts, sqlite3_stmt *slices, struct hd_chunk_codec *codec, struct hd_buf *opened, int64_t day,
+		  uint32_t point, struct history_chunks *ret, struct hydro_error *err)
+{
+	const uint32_t last = (1u << SEQ_BITS) - 1;
+	ret->count = 0;
+	int rc = read_chunks(history, parts, history_key(day, point, 0), history_key(day, point, last), 0, codec, opened, point, ret, err);
+	uint32_t count = slices ? history_slices_of(history, day) : 0;
+	for (uint32_t slice = 1; rc == HYDRO_OK && slice <= count; slice++)
+		rc = read_chunks(history, slices, history_slice_key(day, slice, point, 0), history_slice_key(day, slice, point, last), SLICE_SEAL_BIT, codec, opened,
+				 point, ret, err);
 	return rc == HYDRO_OK ? rc : hd_error_while(err, "reading point %u, day %lld", point, (long long)day);
 }
 
@@ -97,7 +110,7 @@ bool history_journal_has_day(const struct history_reader *reader, int64_t day)
 int history_gather_day(struct hd_history *history, struct history_reader *reader, const struct hd_history_query *query, int64_t day, struct hydro_error *err)
 {
 	struct history_chunks *chunks = &reader->chunks;
-	int rc = history_parts(history, reader->parts, &reader->codec, &reader->opened, day, query->point, chunks, err);
+	int rc = history_parts(history, reader->parts, reader->slices, &reader->codec, &reader->opened, day, query->point, chunks, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	rowset_clear(&reader->day);

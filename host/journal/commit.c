@@ -14,6 +14,9 @@
 #define BACKOFF_MAX_MS 1000
 #define GIVE_UP_NS (3 * HD_NS_PER_S) /* how long a closing journal still tries */
 
+#define GROUP_BYTES 32768u /* some pages: no more is waited for */
+#define GROUP_WAITS_MAX UINT64_C(12)
+
 const char commit_roll_token;
 
 struct group {
@@ -33,10 +36,27 @@ static bool group_is_full(const struct hd_journal *journal, const struct group *
 	return group->roll || bytes >= journal->config.commit_bytes || group->count >= (journal->config.queue_batches + 1) / 2;
 }
 
+/*
+ * A group is written as whole pages, so that half a page and one begun before are written for nothing: where much comes in,
+ * but little by little, a group waits longer, until it has some pages.
+ */
+static int64_t wait_of(const struct hd_journal *journal, int64_t commit_ns, uint64_t bytes)
+{
+	uint64_t times = bytes >= GROUP_BYTES ? 1 : journal->recent_bytes / GROUP_BYTES;
+	return commit_ns * (int64_t)HD_MIN(HD_MAX(times, UINT64_C(1)), GROUP_WAITS_MAX);
+}
+
+static void count_recent(struct hd_journal *journal, uint64_t bytes)
+{
+	int64_t now = hd_clock_real_ns(), passed = HD_MIN(now - journal->recent_ns, HD_NS_PER_S);
+	journal->recent_bytes = (uint64_t)((double)journal->recent_bytes * (1 - (double)passed / HD_NS_PER_S)) + bytes;
+	journal->recent_ns = now;
+}
+
 static void gather(struct hd_journal *journal, struct group *group)
 {
 	uint64_t bytes = 0;
-	int64_t until = 0, commit_ns = journal->config.commit_ms == HD_JOURNAL_COMMIT_NOW ? 0 : journal->config.commit_ms * HD_NS_PER_MS;
+	int64_t begun = 0, commit_ns = journal->config.commit_ms == HD_JOURNAL_COMMIT_NOW ? 0 : journal->config.commit_ms * HD_NS_PER_MS;
 	int timeout_ms = -1;
 	group->count = 0;
 	group->roll = false;
@@ -53,12 +73,13 @@ static void gather(struct hd_journal *journal, struct group *group)
 			bytes += ((struct hd_batch *)items[i])->encoded.len;
 		}
 		if (n == 0 || group_is_full(journal, group, bytes) || group->count == QUEUE_BATCHES_MAX)
-			return;
+			break;
 		int64_t now = hd_clock_real_ns();
-		if (!until)
-			until = now + commit_ns;
+		begun = begun ? begun : now;
+		int64_t until = begun + wait_of(journal, commit_ns, bytes);
 		timeout_ms = now >= until ? 0 : (int)((until - now + HD_NS_PER_MS - 1) / HD_NS_PER_MS);
 	}
+	count_recent(journal, bytes);
 }
 
 static void histogram_add(struct hd_journal *journal, int64_t ns)

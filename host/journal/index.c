@@ -17,9 +17,6 @@
 enum { I_MAGIC = 0, I_VERSION = 8, I_BODY_CRC = 12, I_ID = 16, I_EPOCH = 24, I_FIRST = 32, I_END = 40, I_RECORDS = 48, I_POINTS = 52,
        I_BATCHES = 56, I_SPAN = 60, I_MIN = 64, I_MAX = 72, I_CRC = 80, I_BYTES = 88 };
 
-#define CHECK_GOOD 1u
-#define CHECK_BAD 2u
-
 static int slot_compare(const void *a, const void *b)
 {
 	uint32_t pa = ((const struct live_slot *)a)->point, pb = ((const struct live_slot *)b)->point;
@@ -141,13 +138,23 @@ bool index_check(struct index_file *index)
 	uint32_t checked = atomic_load_explicit(&index->checked, memory_order_relaxed);
 	if (!checked) {
 		bool good = hd_crc32c(0, index->map + I_BYTES, index->map_bytes - I_BYTES) == hd_get_u32(index->map + I_BODY_CRC);
-		checked = good ? CHECK_GOOD : CHECK_BAD;
+		checked = good ? INDEX_GOOD : INDEX_BAD;
 		atomic_store_explicit(&index->checked, checked, memory_order_relaxed);
+		index_forget(index);
 	}
-	return checked == CHECK_GOOD;
+	return checked == INDEX_GOOD;
 }
 
-uint32_t index_find(const struct index_file *index, uint32_t point, const uint32_t **ret)
+void index_forget(const struct index_file *index)
+{
+	uint8_t *map;
+	memcpy(&map, &index->map, sizeof map);
+	if (map)
+		(void)madvise(map, index->map_bytes, MADV_DONTNEED);
+}
+
+/* Index of the first of the points >= point; point_count when there is none. */
+static uint32_t point_place(const struct index_file *index, uint32_t point)
 {
 	uint32_t low = 0, high = index->point_count;
 	while (low < high) {
@@ -157,6 +164,18 @@ uint32_t index_find(const struct index_file *index, uint32_t point, const uint32
 		else
 			high = middle;
 	}
+	return low;
+}
+
+uint32_t index_from(const struct index_file *index, uint32_t point)
+{
+	uint32_t entry = index->points[(size_t)point_place(index, point) * 2 + 1];
+	return HD_MIN(entry, index->record_count);
+}
+
+uint32_t index_find(const struct index_file *index, uint32_t point, const uint32_t **ret)
+{
+	uint32_t low = point_place(index, point);
 	if (low == index->point_count || index->points[(size_t)low * 2] != point)
 		return 0;
 	uint32_t from = index->points[(size_t)low * 2 + 1], to = index->points[(size_t)low * 2 + 3];

@@ -17,7 +17,8 @@
 #define BATCH_HEADER_BYTES 64u
 #define BATCH_ALIGN 8u
 #define QUEUE_BATCHES_MAX 1000u /* one pwritev takes a whole queue */
-#define SPARES_MAX 4u
+#define SPARES 4u
+#define SPARES_MAX 256u
 
 /* ---- format.c: bytes on disk ------------------------------------------------------------------------------------ */
 
@@ -91,6 +92,9 @@ int live_find(const struct live_index *live, uint32_t point, uint32_t **ret, uin
 
 /* ---- index.c: the index file of a closed segment --------------------------------------------------------------- */
 
+#define INDEX_GOOD 1u
+#define INDEX_BAD 2u
+
 struct index_file {
 	const uint8_t *map;
 	size_t map_bytes;
@@ -101,7 +105,7 @@ struct index_file {
 	const struct batch_entry *batches;
 	const uint32_t *points;  /* (point, first entry) pairs, and one more with the end */
 	const uint32_t *ordinals;
-	_Atomic uint32_t checked; /* 0 = not yet, 1 = good, 2 = bad */
+	_Atomic uint32_t checked; /* 0 = not yet, else INDEX_* */
 };
 
 struct segment;
@@ -111,6 +115,10 @@ int index_open(const char *path, const struct segment_header *header, struct ind
 void index_close(struct index_file *index);
 /* The whole file's checksum, at the first use. */
 bool index_check(struct index_file *index);
+/* Its pages leave this process's memory; they are read again when needed. */
+void index_forget(const struct index_file *index);
+/* The first entry of the points >= point. */
+uint32_t index_from(const struct index_file *index, uint32_t point);
 /* Entries [*ret, *ret + count) of `ordinals`. */
 uint32_t index_find(const struct index_file *index, uint32_t point, const uint32_t **ret);
 
@@ -157,6 +165,8 @@ struct hd_journal {
 	_Atomic uint64_t batch_number;
 	_Atomic uint32_t in_flight;
 	_Atomic uint64_t appended, done;
+	uint64_t recent_bytes; /* of groups in about the last second; journal thread's, as is recent_ns */
+	int64_t recent_ns;
 	_Atomic uint32_t over_bound, closing;
 
 	struct hd_queue *queue;

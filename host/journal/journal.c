@@ -82,7 +82,8 @@ static int config_take(struct hd_journal *journal, const struct hd_journal_confi
 	c->segment_bytes = (c->segment_bytes + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
 	c->commit_ms = c->commit_ms ? c->commit_ms : 2;
 	c->commit_bytes = c->commit_bytes ? c->commit_bytes : 1u << 20;
-	c->queue_batches = c->queue_batches ? c->queue_batches : 64;
+	c->queue_batches = c->queue_batches ? c->queue_batches : 128;
+	c->spares = HD_MIN(c->spares ? c->spares : SPARES, SPARES_MAX);
 	if (!c->dir || !*c->dir)
 		return hd_error_set(err, HYDRO_E_INVALID, "the journal needs a folder");
 	if (c->segment_bytes < HD_JOURNAL_SEGMENT_BYTES_MIN || c->segment_bytes > HD_JOURNAL_SEGMENT_BYTES_MAX)
@@ -337,12 +338,17 @@ size_t hd_journal_sealed_list(struct hd_journal *journal, uint64_t after_lsn, st
 {
 	size_t n = 0;
 	(void)pthread_mutex_lock(&journal->lock);
-	for (const struct segment *s = journal->first; s && n < max && s->state == SEGMENT_SEALED; s = s->next)
+	for (const struct segment *s = journal->first; s && n < max; s = s->next) {
+		if (s->state == SEGMENT_CLOSED && s->live->record_count == 0)
+			continue; /* the keeper takes it away */
+		if (s->state != SEGMENT_SEALED)
+			break;
 		if (s->last_lsn > after_lsn)
 			ret[n++] = (struct hd_journal_sealed){.id = s->header.id, .first_lsn = s->header.first_lsn, .last_lsn = s->last_lsn,
 							      .min_ts_ms = s->index.min_ts, .max_ts_ms = s->index.max_ts,
 							      .bytes = s->end + s->index_bytes, .records = s->index.record_count,
 							      .points = s->index.point_count};
+	}
 	(void)pthread_mutex_unlock(&journal->lock);
 	return n;
 }

@@ -24,9 +24,10 @@ struct hd_journal_config {
 	const char *dir;            /* the journal's own folder, made if missing */
 	uint64_t segment_bytes;     /* (64 MiB) */
 	uint64_t max_bytes;         /* (0 = no bound) disk bound of the segments, spares included */
-	uint32_t commit_ms;         /* (2; HD_JOURNAL_COMMIT_NOW = do not wait) how long a group gathers at most */
+	uint32_t commit_ms;         /* (2; HD_JOURNAL_COMMIT_NOW = do not wait) how long a group gathers at most; up to 12 times that where much comes in little by little */
 	uint32_t commit_bytes;      /* (1 MiB) a group is written at this size at the latest */
-	uint32_t queue_batches;     /* (64) batches in flight, synced ones not counted; above it appends give HYDRO_E_AGAIN */
+	uint32_t spares;            /* (4) released segments kept to be filled again, at most 256 */
+	uint32_t queue_batches;     /* (128) batches in flight, synced ones not counted; above it appends give HYDRO_E_AGAIN */
 	const struct hd_key *seal;  /* NULL = not sealed; copied */
 	/* After the sync, in LSN order; takes the batch. NULL: hd_batch_release. [journal] */
 	void (*synced)(void *arg, struct hd_batch *batch);

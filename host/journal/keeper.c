@@ -47,6 +47,7 @@ static int seal(struct hd_journal *journal, struct segment *segment, struct hydr
 	segment->file_bytes = file_bytes;
 	struct live_index *live = HD_STEAL(segment->live);
 	segment->index = index;
+	atomic_store_explicit(&segment->index.checked, INDEX_GOOD, memory_order_relaxed); /* just written: no need to read it all */
 	segment->index_bytes = bytes;
 	segment->state = SEGMENT_SEALED;
 	journal->status.written_bytes += bytes;
@@ -92,7 +93,7 @@ static void reuse(struct hd_journal *journal, struct segment *segment)
 	HD_CLEANUP(hd_cleanup_free) char *spare = segment_path(journal, id, ".spare");
 	bool failed = segment->state == SEGMENT_CLOSED; /* its disk blocks are not trusted again */
 	(void)pthread_mutex_lock(&journal->lock);
-	bool keep = !failed && segment->file_bytes == journal->config.segment_bytes && journal->spare_count < SPARES_MAX;
+	bool keep = !failed && segment->file_bytes == journal->config.segment_bytes && journal->spare_count < journal->config.spares;
 	(void)pthread_mutex_unlock(&journal->lock);
 	if (!path || !index || !spare || !keep || rename(path, spare) != 0) {
 		keep = false;

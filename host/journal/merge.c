@@ -12,11 +12,16 @@
 #include <unistd.h>
 
 #define SCAN_MAGIC 0x4a53434eu
-#define READERS_MAX 8192u /* batches whose dictionaries are kept open */
+#define READERS_MAX 512u /* batches whose dictionaries are kept open */
 
 struct open_batch {
 	struct hd_record_reader *reader;
 	uint32_t batch; /* + 1; 0 = none */
+};
+
+/* A record of the range: by its ordinal, where it begins in its kept body. */
+struct kept_record {
+	uint32_t ordinal, at;
 };
 
 /* What is kept of a batch: a body of its own with the records of the range. */
@@ -33,11 +38,12 @@ struct hd_journal_scan {
 	uint32_t first_point, end_point;
 	struct hd_buf bytes;
 	struct hd_buf read;  /* a batch as it lies in the file */
-	uint32_t *positions; /* by ordinal: where the record begins in its kept body, + 1; 0 = damaged, of another point or not there */
+	struct kept_record *records; /* by ordinal; without those that are damaged */
+	uint32_t record_count, record_capacity;
 	struct kept_batch *batches;
 	struct open_batch *open;
 	uint32_t open_mask;
-	uint32_t next; /* entry of the index */
+	uint32_t next, end; /* entries of the index */
 };
 
 void hd_journal_scan_close(struct hd_journal_scan **pointer)
@@ -51,10 +57,12 @@ void hd_journal_scan_close(struct hd_journal_scan **pointer)
 	free(scan->open);
 	hd_buf_done(&scan->bytes);
 	hd_buf_done(&scan->read);
-	free(scan->positions);
+	free(scan->records);
 	free(scan->batches);
-	if (scan->segment)
+	if (scan->segment) {
+		index_forget(&scan->segment->index);
 		segment_unref(scan->journal, scan->segment);
+	}
 	scan->magic = 0;
 	free(scan);
 	*pointer = NULL;
@@ -113,7 +121,9 @@ static int keep_records(struct hd_journal_scan *scan, uint32_t k, const uint8_t 
 		rc = hd_record_read(open->reader, &sample);
 		if (rc != HYDRO_OK || sample.point < scan->first_point || sample.point >= scan->end_point)
 			continue;
-		scan->positions[ordinal + i] = (uint32_t)(scan->bytes.len - kept->at) + 1;
+		if (scan->record_count == scan->record_capacity) /* more than the index says there are */
+			return HYDRO_E_CORRUPT;
+		scan->records[scan->record_count++] = (struct kept_record){ordinal + i, (uint32_t)(scan->bytes.len - kept->at)};
 		kept->count++;
 		(void)hd_buf_add(&scan->bytes, body + from, hd_record_tell(open->reader) - from);
 	}
@@ -155,12 +165,15 @@ static int read_all(struct hd_journal_scan *scan, struct hydro_error *err)
 		slots *= 2;
 	scan->open = calloc(slots, sizeof *scan->open);
 	scan->open_mask = slots - 1;
-	scan->positions = calloc((size_t)segment->index.span + 1, sizeof *scan->positions);
-	scan->batches = calloc((size_t)scan->table.count + 1, sizeof *scan->batches);
-	if (!scan->open || !scan->positions || !scan->batches)
-		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to read a segment of the journal");
 	if (!index_check(&segment->index))
 		return hd_error_set(err, HYDRO_E_CORRUPT, "the index of segment %016" PRIx64 " does not check", segment->header.id);
+	scan->next = index_from(&segment->index, scan->first_point);
+	scan->end = index_from(&segment->index, scan->end_point);
+	scan->record_capacity = scan->end - scan->next;
+	scan->records = malloc(((size_t)scan->record_capacity + 1) * sizeof *scan->records);
+	scan->batches = calloc((size_t)scan->table.count + 1, sizeof *scan->batches);
+	if (!scan->open || !scan->records || !scan->batches)
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to read a segment of the journal");
 	int rc = segment_open(scan->journal, segment, &fd, err);
 	if (rc != HYDRO_OK)
 		return rc;
@@ -196,18 +209,33 @@ int hd_journal_scan_open(struct hd_journal *journal, uint64_t segment_id, uint32
 	return HYDRO_OK;
 }
 
+/* Batches are kept in order of ordinals. NULL: damaged, or not there. */
+static const struct kept_record *record_of(const struct hd_journal_scan *scan, uint32_t ordinal)
+{
+	uint32_t low = 0, high = scan->record_count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (scan->records[middle].ordinal < ordinal)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < scan->record_count && scan->records[low].ordinal == ordinal ? &scan->records[low] : NULL;
+}
+
 int hd_journal_scan_next(struct hd_journal_scan *scan, struct hd_sample *ret, uint64_t *ret_lsn)
 {
 	const struct index_file *index = &scan->segment->index;
 	HD_ASSERT(scan->magic == SCAN_MAGIC);
-	while (scan->next < index->record_count) {
+	while (scan->next < scan->end) {
 		uint32_t ordinal = index->ordinals[scan->next++];
-		if (ordinal >= index->span || scan->positions[ordinal] == 0)
+		const struct kept_record *record = record_of(scan, ordinal);
+		if (!record)
 			continue;
 		struct hd_record_reader *reader = batch_reader(scan, batch_of(&scan->table, ordinal));
 		if (!reader)
 			return HYDRO_E_NOMEM;
-		hd_record_jump(reader, scan->positions[ordinal] - 1, 0);
+		hd_record_jump(reader, record->at, 0);
 		int rc = hd_record_read(reader, ret);
 		if (rc != HYDRO_OK)
 			return rc;

@@ -241,7 +241,7 @@ static void keep_spares(struct recovery *r)
 	for (size_t i = 0; i < r->spare_count; i++) {
 		struct stat st;
 		HD_CLEANUP(hd_cleanup_free) char *path = segment_path(journal, r->spares[i], ".spare");
-		if (path && journal->spare_count < SPARES_MAX && stat(path, &st) == 0 && (uint64_t)st.st_size == journal->config.segment_bytes)
+		if (path && journal->spare_count < journal->config.spares && stat(path, &st) == 0 && (uint64_t)st.st_size == journal->config.segment_bytes)
 			journal->spare_ids[journal->spare_count++] = r->spares[i];
 		else if (path)
 			(void)unlink(path);

@@ -10,6 +10,7 @@
 #define JOBS_AT_ONCE 64u
 #define BATCHES_MAX 64u /* of one worker, under way and free */
 #define VALUE_BYTES_PER_SAMPLE 192u
+#define SMALL_BATCH 64u /* samples */
 #define IDLE_MS 100
 #define TRIM_NS (10 * HD_NS_PER_S) /* batches that were free all that time are given up, but for two */
 #define WAIT_MS 10 /* for the journal, before asking again */
@@ -317,10 +318,17 @@ static void refresh_points(struct hd_worker *w)
 	free(points);
 }
 
+/* A batch of few samples is filled further while the one before it is not on disk: it would wait for that sync anyhow. */
+static bool may_grow(const struct hd_worker *w)
+{
+	return w->out && w->out->batch->count + w->pending_count < SMALL_BATCH && !hd_worker_is_synced(w, w->seq);
+}
+
 /* What is to do when no job waits; returns how long to wait for one then. */
 static int64_t idle_work(struct hd_worker *w)
 {
-	if (hd_worker_flush(w, NULL) != HYDRO_OK)
+	bool grows = may_grow(w);
+	if (!grows && hd_worker_flush(w, NULL) != HYDRO_OK)
 		return WAIT_MS;
 	if (w->swap && hd_worker_swap_slice(w))
 		return 0;
@@ -328,7 +336,7 @@ static int64_t idle_work(struct hd_worker *w)
 		return WAIT_MS;
 	hd_worker_checkpoint(w, false);
 	trim_batches(w);
-	return w->out && w->out->ack_count ? 0 : IDLE_MS;
+	return grows ? WAIT_MS : w->out && w->out->ack_count ? 0 : IDLE_MS;
 }
 
 static void *worker_main(void *arg)

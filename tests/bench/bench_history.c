@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ *   bench_history [MEASUREMENTS] | sparse [POINTS]
  * History over N measurements (20 million) of hourly points on real series, three metrics raw and result, a year long:
  * bytes at rest and written, and 30 days of one point in process. The reference of the query is SQLite reading the same 30
- * rows of the same database by key, without decoding.
+ * rows of the same database by key, without decoding. `sparse`: many points with a reading each 50 s, merged while the day lasts, each time
+ * a point has so many rows: what that writes, what is at rest, and the day of one point in process.
  */
 #include "bench.h"
 
@@ -180,7 +182,7 @@ static double table_bytes(const char *path, const char *table)
 {
 	sqlite3 *db = NULL;
 	sqlite3_stmt *stmt = NULL;
-	double bytes = NAN;
+	double bytes = 0;
 	(void)sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
 	if (sqlite3_prepare_v2(db, "SELECT sum(pgsize) FROM dbstat WHERE name = ?", -1, &stmt, NULL) == SQLITE_OK) {
 		(void)sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
@@ -222,11 +224,12 @@ static void run(const struct options *options, const struct world *world, const 
 	hd_history_close(&history);
 	hd_journal_close(&journal);
 	double written = (double)(io_account("wchar") - before), dirtied = (double)(io_account("write_bytes") - dirtied_before), n = (double)count;
+	double at_rest = table_bytes(db, "chunk") + table_bytes(db, "slice");
 	static const char by_key[] = "sqlite, the same rows undecoded";
 	const struct bench_figure figures[] = {
 		{.name = "30_days_median", .value = median, .unit = "ms", .reference = sqlite_ms, .reference_name = by_key, .goal = 1},
 		{.name = "30_days_p99", .value = p99, .unit = "ms", .reference = sqlite_ms, .reference_name = by_key, .goal = 2},
-		{.name = "at_rest", .value = table_bytes(db, "chunk") / n, .unit = "bytes/measurement", .reference = NAN, .goal = 16},
+		{.name = "at_rest", .value = at_rest / n, .unit = "bytes/measurement", .reference = NAN, .goal = 16},
 		{.name = "aggregates_at_rest", .value = table_bytes(db, "hours") / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
 		{.name = "written", .value = written / n, .unit = "bytes/measurement", .reference = NAN, .goal = 100},
 		{.name = "dirtied_folios_included", .value = dirtied / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
@@ -244,12 +247,101 @@ static void run(const struct options *options, const struct world *world, const 
 	}
 }
 
+#define SPARSE_ROWS 240u
+#define SPARSE_PERIOD_MS 50000
+
+static void sparse_load(const struct world *world, struct hd_journal *journal, struct hd_history *history, int64_t start_ms, uint32_t rows_a_merge)
+{
+	struct hd_batch *batch = new_batch();
+	struct hydro_error err = {0};
+	for (uint32_t row = 0; row < SPARSE_ROWS; row++) {
+		for (uint32_t p = 0; p < world->points; p++) {
+			struct hd_value values[6];
+			struct hd_sample sample;
+			sample_of(world, p, row, values, &sample);
+			sample.ts_ms = start_ms + (int64_t)row * SPARSE_PERIOD_MS;
+			if (!hd_batch_has_room(batch)) {
+				append(journal, batch);
+				batch = new_batch();
+			}
+			(void)hd_batch_add(batch, &sample);
+		}
+		if (row % rows_a_merge != rows_a_merge - 1)
+			continue;
+		append(journal, batch);
+		batch = new_batch();
+		(void)hd_journal_flush(journal, 60000);
+		if (hd_history_merge(history, true, &err) != HYDRO_OK)
+			die("merge", &err);
+	}
+	hd_batch_release(batch);
+}
+
+static void sparse_queries(struct hd_history *history, uint32_t points, int64_t start_ms, double *took_ms)
+{
+	struct hydro_error err = {0};
+	uint64_t seed = 7;
+	for (uint32_t i = 0; i < QUERIES; i++) {
+		struct hd_history_query q = {.point = (uint32_t)(next(&seed) % points), .from_ms = start_ms, .to_ms = start_ms + 86400000};
+		uint32_t rows = 0;
+		int64_t start = hd_clock_real_ns();
+		if (hd_history_query(history, &q, count_row, &rows, &err) != HYDRO_OK)
+			die("query", &err);
+		if (rows != SPARSE_ROWS)
+			die("a query did not give the day's rows", NULL);
+		took_ms[i] = (double)(hd_clock_real_ns() - start) / 1e6;
+	}
+}
+
+static void sparse(const char *dir, const struct world *world, uint32_t rows_a_merge)
+{
+	char journal_dir[512], history_dir[512], db[600], name[64];
+	struct hydro_error err = {0};
+	struct hd_journal *journal = NULL;
+	struct hd_history *history = NULL;
+	int64_t today = hd_clock_wall_ms() / 86400000 * 86400000;
+	(void)snprintf(journal_dir, sizeof journal_dir, "%s/journal-%u", dir, rows_a_merge);
+	(void)snprintf(history_dir, sizeof history_dir, "%s/history-%u", dir, rows_a_merge);
+	(void)snprintf(db, sizeof db, "%s/history.db", history_dir);
+	struct hd_journal_config jc = {.dir = journal_dir, .segment_bytes = 8u << 20};
+	struct hd_history_config hc = {.dir = history_dir, .manual = true};
+	if (hd_journal_open(&jc, &journal, &err) != HYDRO_OK)
+		die("journal", &err);
+	hc.journal = journal;
+	if (hd_history_open(&hc, &history, &err) != HYDRO_OK)
+		die("history", &err);
+	sparse_load(world, journal, history, today, rows_a_merge);
+	static double took[QUERIES];
+	sparse_queries(history, world->points, today, took);
+	struct hd_history_status status;
+	hd_history_status(history, &status);
+	hd_history_close(&history);
+	hd_journal_close(&journal);
+	double n = (double)world->points * SPARSE_ROWS, at_rest = table_bytes(db, "chunk") + table_bytes(db, "slice");
+	const struct bench_figure figures[] = {
+		{.name = "written_by_history", .value = (double)status.written_bytes / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
+		{.name = "at_rest", .value = at_rest / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
+		{.name = "day_median", .value = bench_quantile(took, QUERIES, 0.5), .unit = "ms", .reference = NAN, .goal = NAN},
+	};
+	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+		struct bench_figure figure = figures[i];
+		(void)snprintf(name, sizeof name, "%s_%u_rows_a_merge", figures[i].name, rows_a_merge);
+		figure.bench = "sparse";
+		figure.name = name;
+		figure.n = (uint64_t)n;
+		bench_print(&figure);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.measurements = 20000000, .dir = NULL};
 	struct hydro_error err = {0};
 	char dir[] = "/tmp/hydro-bench-history-XXXXXX";
-	if (argc > 1)
+	bool is_sparse = argc > 1 && strcmp(argv[1], "sparse") == 0;
+	if (is_sparse)
+		options.measurements = (argc > 2 ? strtoull(argv[2], NULL, 10) : 50000) * HOURS;
+	else if (argc > 1)
 		options.measurements = strtoull(argv[1], NULL, 10);
 	options.dir = mkdtemp(dir);
 	if (!options.dir)
@@ -269,8 +361,12 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; world.list && i < world.points; i++)
 		sim_point_at(&world.sim, i, &world.list[i]);
 	struct hd_key key = {.bytes = {1, 2, 3}, .id = 1};
-	run(&options, &world, NULL, "");
-	run(&options, &world, &key, "_sealed");
+	for (uint32_t rows = 5; is_sparse && rows <= 80; rows *= 2)
+		sparse(dir, &world, rows);
+	if (!is_sparse) {
+		run(&options, &world, NULL, "");
+		run(&options, &world, &key, "_sealed");
+	}
 	sim_done(&world.sim);
 	free(world.list);
 	char command[128];

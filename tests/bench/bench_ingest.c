@@ -168,7 +168,7 @@ static void open_place(struct place *place, bool sealed, bool lua, bool merging)
 					    .synced_arg = place->link};
 	must(hd_journal_open(&journal, &place->journal, &err), &err, "journal");
 	must(hd_pipeline_link_journal(place->link, place->journal, &config, &err), &err, "link");
-	struct hd_history_config history = {.dir = place->dir, .journal = place->journal, .merge_segments = 2};
+	struct hd_history_config history = {.dir = place->dir, .journal = place->journal, .merge_pending = 128u << 20};
 	if (merging)
 		must(hd_history_open(&history, &place->history, &err), &err, "history");
 	must(hd_pipeline_open(&config, &place->pipeline, &err), &err, "pipeline");

@@ -38,7 +38,7 @@ class Bench:
         self.seen, self.acked, self.ready_s = {}, {}, []
 
     def daemon_on(self, **options):
-        return hydrolab.Daemon(self.home, self.sim.port, extra="  journal = { segment_bytes = '2MiB' }, history = { merge_after = '2s' },", **options)
+        return hydrolab.Daemon(self.home, self.sim.port, extra="  journal = { segment_bytes = '2MiB' }, history = { merge_after = '2s', merge_pending = '8MiB' },", **options)
 
     def watch(self):
         sample = self.random.sample(self.ids, 6)

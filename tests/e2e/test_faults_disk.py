@@ -46,7 +46,7 @@ def run(fault, text):
     start = int(time.time() * 1000) - 200000
     sim = hydrolab.Sim(folder, "--points", POINTS, "--threads", 1, "--period", "1s", "--skew", "off", "--origin", faultlab.iso(start))
     env = dict(os.environ, LD_PRELOAD=str(shim), HYDRO_CUT_ROOT=str(home / "data"), HYDRO_FAULT_FILE=str(switch))
-    daemon = hydrolab.Daemon(home, sim.port, env=env, extra="  journal = { segment_bytes = '2MiB' }, history = { merge_after = '2s' },")
+    daemon = hydrolab.Daemon(home, sim.port, env=env, extra="  journal = { segment_bytes = '2MiB' }, history = { merge_after = '2s', merge_pending = '8MiB' },")
     assert daemon.import_from(sim, period=1, join="500ms") == POINTS
     ids = [point["id"] for point in daemon.points().values()]
     daemon.http.call("POST", "/api/v1/points/", {"name": "by hand", "provider": "twin", "active": False, "pipeline": "well",

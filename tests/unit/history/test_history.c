@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
 
+#include "base/clock.h"
 #include "base/timefmt.h"
 #include "base/tz.h"
 #include "history/history.h"
 #include "model/names.h"
 
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DAY INT64_C(86400000)
@@ -310,5 +313,197 @@ Test(history, hours_days_and_months_agree_with_the_rows_merged_or_not)
 		merge(&p);
 	}
 	hd_tz_free(&santiago);
+	remove_place(&p);
+}
+
+/* ---- many points, few rows each: slices ---- */
+
+#define MANY 700u /* more than get parts of their own in a run */
+
+/* `rounds` rows of each point from `from` on, a minute apart, merged after each `a_merge` rounds. */
+static void append_many(struct place *p, int64_t from, int rounds, int a_merge)
+{
+	for (int i = 0; i < rounds; i++) {
+		struct hydro_error err = {0};
+		struct hd_batch *batch = NULL;
+		cr_assert_eq(hd_batch_new(MANY, MANY * 128 + HD_BATCH_SAMPLE_BYTES_MAX, &batch), HYDRO_OK);
+		for (uint32_t point = 0; point < MANY; point++) {
+			double total = point + (double)((from - START) / 60000 + i);
+			const struct hd_value raws[] = {{total * 10, HD_METRIC_PULSES, 1}};
+			const struct hd_value values[] = {{total, HD_METRIC_TOTAL, 1}, {3.25, HD_METRIC_FLOW, 0.5f}};
+			const struct hd_sample sample = {.ts_ms = from + i * 60000, .point = point, .raw_count = 1, .value_count = 2, .raws = raws, .values = values};
+			cr_assert_not_null(hd_batch_add(batch, &sample));
+		}
+		while (hd_journal_append(p->journal, batch, &err) == HYDRO_E_AGAIN)
+			flush(p);
+		flush(p);
+		if (i % a_merge == a_merge - 1)
+			merge(p);
+	}
+}
+
+static void expect_rows(struct place *p, int64_t from, uint32_t count)
+{
+	for (uint32_t point = 0; point < MANY; point += 37) {
+		struct seen seen = query(p, point, from, from + DAY);
+		cr_assert_eq(seen.count, count, "point %u: %u rows of %u", point, seen.count, count);
+		cr_assert_eq(seen.last_total, point + (double)((from - START) / 60000 + count - 1));
+	}
+}
+
+Test(history, merges_of_a_few_rows_of_many_points_write_each_row_about_once_to_log_and_file)
+{
+	struct place p;
+	struct hd_history_status status;
+	uint64_t written[2];
+	new_place(&p, NULL);
+	int64_t today = hd_clock_wall_ms() / DAY * DAY;
+	append_many(&p, today, 5, 5);
+	for (int half = 0; half < 2; half++) {
+		hd_history_status(p.history, &status);
+		written[half] = status.written_bytes;
+		append_many(&p, today + (5 + half * 50) * 60000, 50, 5);
+		hd_history_status(p.history, &status);
+		written[half] = status.written_bytes - written[half];
+	}
+	/* A merge costs what it brings: not more the more of the day there is, as it would when pages were written again for a handful of rows each. */
+	cr_assert_lt(written[1], written[0] + written[0] / 4, "%llu bytes, then %llu", (unsigned long long)written[0], (unsigned long long)written[1]);
+	expect_rows(&p, today, 105);
+	close_place(&p);
+	open_place(&p, NULL);
+	expect_rows(&p, today, 105);
+	remove_place(&p);
+}
+
+Test(history, slices_of_a_sealed_history_and_late_rows_beside_them_are_read_as_one_day)
+{
+	struct hd_key key = {.id = 7};
+	struct place p;
+	memset(key.bytes, 1, sizeof key.bytes);
+	new_place(&p, &key);
+	append_many(&p, START, 60, 10);
+	expect_rows(&p, START, 60);
+	append(&p, 37, START + 30000, 0, 7); /* between the first two */
+	append(&p, 37, START + 59 * 60000, 1, 8000); /* a revision of the last */
+	flush(&p);
+	for (int round = 0; round < 3; round++) {
+		struct seen seen = query(&p, 37, START, START + DAY);
+		cr_assert_eq(seen.count, 61, "round %d: %u", round, seen.count);
+		cr_assert_eq(seen.last_total, 8000);
+		if (round == 0) {
+			merge(&p);
+		} else if (round == 1) {
+			close_place(&p);
+			open_place(&p, &key);
+		}
+	}
+	remove_place(&p);
+}
+
+Test(history, aggregates_of_a_day_in_slices_agree_with_its_rows_also_when_more_come_later)
+{
+	struct place p;
+	static struct aggregates all;
+	new_place(&p, NULL);
+	append_many(&p, START, 120, 10); /* two hours, twelve merges: above the slices whose aggregates are kept */
+	append_many(&p, START + DAY, 120, 40);
+	for (int day = 0; day < 2; day++) {
+		aggregate(&p, HD_PERIOD_HOUR, START + day * DAY, START + (day + 1) * DAY, NULL, &all);
+		cr_assert_eq(all.count, 2);
+		for (uint32_t hour = 0; hour < 2; hour++)
+			cr_assert(all.rows[hour].count == 60 && all.rows[hour].max - all.rows[hour].min == 59);
+	}
+	append_many(&p, START + DAY + 2 * HOUR, 30, 30);
+	aggregate(&p, HD_PERIOD_HOUR, START + DAY, START + 2 * DAY, NULL, &all);
+	cr_assert(all.count == 3 && all.rows[2].count == 30);
+	remove_place(&p);
+}
+
+Test(history, a_day_whose_bulk_comes_after_its_first_rows_is_one_chunk)
+{
+	struct place p;
+	new_place(&p, NULL);
+	uint32_t noise = 1;
+	for (int i = 0; i <= 40; i++)
+		for (uint32_t point = 0; point < MANY; point++) {
+			noise = noise * 1664525u + 1013904223u;
+			append(&p, point, START + i * 60000, 0, (double)(noise >> 8));
+			if (i == 0 && point == MANY - 1) { /* the first minute is merged with the day before */
+				flush(&p);
+				merge(&p);
+			}
+		}
+	flush(&p);
+	merge(&p);
+	for (uint32_t point = 0; point < MANY; point += 37)
+		cr_assert_eq(query(&p, point, START, START + DAY).count, 41);
+	close_place(&p);
+	char path[128];
+	(void)snprintf(path, sizeof path, "%s/history.db", p.history_dir);
+	sqlite3 *db = NULL;
+	sqlite3_stmt *stmt = NULL;
+	cr_assert_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_prepare_v2(db, "SELECT (SELECT count(*) FROM chunk), (SELECT count(*) FROM slice)", -1, &stmt, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_step(stmt), SQLITE_ROW);
+	cr_assert(sqlite3_column_int(stmt, 0) == (int)MANY && sqlite3_column_int(stmt, 1) == 0);
+	(void)sqlite3_finalize(stmt);
+	(void)sqlite3_close(db);
+	open_place(&p, NULL);
+	remove_place(&p);
+}
+
+Test(history, a_database_of_the_format_without_slices_is_taken_over)
+{
+	struct place p;
+	new_place(&p, NULL);
+	append_many(&p, START, 10, 10);
+	close_place(&p);
+	char path[128];
+	(void)snprintf(path, sizeof path, "%s/history.db", p.history_dir);
+	sqlite3 *db = NULL;
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, "DROP TABLE slice; UPDATE meta SET value = 1 WHERE key = 'format'", NULL, NULL, NULL), SQLITE_OK);
+	(void)sqlite3_close(db);
+	open_place(&p, NULL);
+	expect_rows(&p, START, 10);
+	append_many(&p, START + 10 * 60000, 10, 10);
+	expect_rows(&p, START, 20);
+	remove_place(&p);
+}
+
+static void wait_merged(struct place *p, uint64_t merges)
+{
+	struct hd_history_status status;
+	struct timespec nap = {0, 20000000};
+	for (int i = 0; i < 1500; i++) {
+		hd_history_status(p->history, &status);
+		if (status.merges >= merges)
+			return;
+		(void)nanosleep(&nap, NULL);
+	}
+	cr_assert_fail("merged %u times", (unsigned)status.merges);
+}
+
+Test(history, an_open_day_is_merged_only_once_so_much_is_pending)
+{
+	struct place p;
+	struct hydro_error err = {0};
+	struct hd_history_status status;
+	new_place(&p, NULL);
+	hd_history_close(&p.history);
+	struct hd_history_config hc = {.dir = p.history_dir, .journal = p.journal, .merge_pending = 8 * HD_JOURNAL_SEGMENT_BYTES_MIN};
+	cr_assert_eq(hd_history_open(&hc, &p.history, &err), HYDRO_OK, "%s", err.text);
+	int64_t today = hd_clock_wall_ms() / DAY * DAY;
+	append_many(&p, today, 25, 1000);
+	cr_assert_eq(hd_journal_roll(p.journal, 10000, &err), HYDRO_OK);
+	hd_history_status(p.history, &status);
+	cr_assert(status.merges == 0 && status.segments_waiting > 4 && status.bytes_waiting < hc.merge_pending, "%u merges, %u segments", (unsigned)status.merges,
+		  (unsigned)status.segments_waiting);
+	expect_rows(&p, today, 25);
+	append_many(&p, today + 25 * 60000, 25, 1000);
+	wait_merged(&p, 1);
+	hd_history_status(p.history, &status);
+	cr_assert(status.merged_samples > 25 * MANY && status.bytes_waiting < hc.merge_pending);
+	expect_rows(&p, today, 50);
 	remove_place(&p);
 }
