@@ -8,16 +8,39 @@
 
 #define FIRST_CAP 64u
 
+static void wipe(struct hd_buf *buf)
+{
+	if (buf->secret && buf->data)
+		explicit_bzero(buf->data, buf->cap);
+}
+
 void hd_buf_done(struct hd_buf *buf)
 {
+	wipe(buf);
 	free(buf->data);
-	*buf = (struct hd_buf){0};
+	*buf = (struct hd_buf){.secret = buf->secret};
 }
 
 void hd_buf_clear(struct hd_buf *buf)
 {
+	wipe(buf);
 	buf->len = 0;
 	buf->failed = false;
+}
+
+/* realloc would leave a secret behind where it was. */
+static char *grow(struct hd_buf *buf, size_t cap)
+{
+	if (!buf->secret)
+		return realloc(buf->data, cap);
+	char *data = malloc(cap);
+	if (!data)
+		return NULL;
+	if (buf->len)
+		memcpy(data, buf->data, buf->len);
+	wipe(buf);
+	free(buf->data);
+	return data;
 }
 
 bool hd_buf_reserve(struct hd_buf *buf, size_t more)
@@ -34,7 +57,7 @@ bool hd_buf_reserve(struct hd_buf *buf, size_t more)
 		}
 		cap *= 2;
 	}
-	char *data = realloc(buf->data, cap);
+	char *data = grow(buf, cap);
 	if (!data) {
 		buf->failed = true;
 		return false;
@@ -159,6 +182,6 @@ char *hd_buf_take(struct hd_buf *buf)
 		return NULL;
 	}
 	char *data = buf->data;
-	*buf = (struct hd_buf){0};
+	*buf = (struct hd_buf){.secret = buf->secret};
 	return data;
 }

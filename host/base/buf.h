@@ -8,15 +8,19 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-/* All zero is an empty buffer. `failed` stays set after a failed allocation; check it once at the end. */
+/*
+ * All zero is an empty buffer. `failed` stays set after a failed allocation; check it once at the end. What a `secret` one holds is wiped when
+ * it grows, is cleared or done.
+ */
 struct hd_buf {
 	char *data;
 	size_t len;
 	size_t cap;
 	bool failed;
+	bool secret;
 };
 
-void hd_buf_done(struct hd_buf *buf);
+void hd_buf_done(struct hd_buf *buf); /* empty again, and as secret as it was */
 void hd_buf_clear(struct hd_buf *buf);
 /* Room for `more` bytes after len; false without memory. */
 bool hd_buf_reserve(struct hd_buf *buf, size_t more);

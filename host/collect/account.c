@@ -56,8 +56,6 @@ bool account_token_usable(const struct account *account)
 static void login_free(struct login *login)
 {
 	explicit_bzero(&login->token, sizeof login->token);
-	if (login->body.data)
-		explicit_bzero(login->body.data, login->body.cap);
 	hd_buf_done(&login->body);
 	options_unref(login->account->collect, login->options);
 	free(login);
@@ -176,6 +174,7 @@ static void login_answered(void *arg, struct hd_net_result *result)
 	}
 	struct hd_buf body = *result->body;
 	*result->body = (struct hd_buf){0};
+	body.secret = true; /* the token */
 	login->body = body;
 	(void)snprintf(login->content_type, sizeof login->content_type, "%s", result->content_type);
 	login->errand.run = login_parse;

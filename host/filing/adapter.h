@@ -51,11 +51,10 @@ int hd_adapter_check_work(const struct hd_adapter *adapter, const hydro_filing_s
 /* Fields (bits) that a slot of this work cannot do without; 0 for an unknown kind. */
 uint32_t hd_adapter_needed(const struct hd_adapter *adapter, const hydro_filing_slot *work);
 int hd_adapter_prepare(const struct hd_adapter *adapter, const hydro_filing_slot *slot, hydro_filing_payload *ret, struct hydro_error *err);
-/* A request whose memory is in `memory` (cleared first; afterwards wiped by the caller with hd_adapter_wipe: it holds the secret). `check`:
+/* A request whose memory is in `memory` (cleared first; it becomes secret, so that it is wiped with hd_buf_done). `check`:
  * the GET of send->receipt. HYDRO_E_UNSUPPORTED where it cannot be asked; HYDRO_E_FATAL for a secret in what is logged. */
 int hd_adapter_request(const struct hd_adapter *adapter, const hydro_filing_send *send, bool check, struct hd_buf *memory, hydro_http_request *ret,
 		       struct hydro_error *err);
-void hd_adapter_wipe(struct hd_buf *memory);
 /*
  * For the audit, appended: {"POST":url,"header":value…,"centre":…,"informant":…}, secrets as "***". Short, for it is kept for each try: what
  * is the same each time (Accept, Content-Type) and what the slot says (code, payload) is left out.

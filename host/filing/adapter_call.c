@@ -5,7 +5,6 @@
 #include "hostside/option_value.h"
 
 #include <cjson/cJSON.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,13 +149,6 @@ int hd_adapter_prepare(const struct hd_adapter *adapter, const hydro_filing_slot
 
 /* ---- requests ---- */
 
-void hd_adapter_wipe(struct hd_buf *memory)
-{
-	if (memory->data)
-		sodium_memzero(memory->data, memory->cap);
-	memory->len = 0;
-}
-
 static const hydro_http_header *header_at(const hydro_http_request *request, uint32_t i)
 {
 	return (const hydro_http_header *)(const void *)((const char *)request->headers + (size_t)i * request->header_stride);
@@ -199,7 +191,8 @@ int hd_adapter_request(const struct hd_adapter *adapter, const hydro_filing_send
 	int32_t (*make)(void *, const hydro_filing_send *, hydro_scratch *, hydro_http_request *, struct hydro_error *) = check ? ops->filing_check_request : ops->filing_request;
 	if (!make)
 		return hd_error_set(err, HYDRO_E_UNSUPPORTED, "%s: this regulator cannot be asked what it has", adapter->name);
-	hd_adapter_wipe(memory);
+	memory->secret = true;
+	hd_buf_clear(memory);
 	for (size_t size = HD_MAX(memory->cap, (size_t)SCRATCH_START);;) {
 		if (!hd_buf_reserve(memory, size))
 			return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a request");
@@ -211,8 +204,6 @@ int hd_adapter_request(const struct hd_adapter *adapter, const hydro_filing_send
 		hd_adapter_leave(adapter);
 		if (rc == HYDRO_E_LIMIT && scratch.wanted > size && scratch.wanted <= SCRATCH_MAX) {
 			size = scratch.wanted;
-			/* Not left behind in memory that a larger one replaces. */
-			hd_adapter_wipe(memory);
 			continue;
 		}
 		if (rc != HYDRO_OK)

@@ -97,7 +97,6 @@ static int start(struct hd_filing *f, struct filing_slot *slot, int64_t now_ms, 
 	slot->in_flight = true;
 	f->checks++;
 	filing_call_submit(call, slot->work->centre, &request);
-	hd_adapter_wipe(&memory);
 	return HYDRO_OK;
 }
 

@@ -86,7 +86,6 @@ static int ask(struct hd_filing *f, struct filing_centre *c, const struct filing
 	call->started_ms = now_ms;
 	f->checks++;
 	filing_call_submit(call, c, &request);
-	hd_adapter_wipe(&memory);
 	return HYDRO_OK;
 }
 

@@ -218,7 +218,6 @@ static bool prepare(struct hd_filing *f, struct filing_slot *slot, int64_t now_m
 		hd_adapter_describe(&ret->request, &send, &ret->detail);
 		return true;
 	}
-	hd_adapter_wipe(&ret->memory);
 	hd_buf_done(&ret->memory);
 	filing_call_free(ret->call);
 	bool passes = hd_error_info(rc)->retry == HD_RETRY_LATER;
@@ -234,7 +233,6 @@ static bool prepare(struct hd_filing *f, struct filing_slot *slot, int64_t now_m
 
 static void pending_done(struct filing_pending *p)
 {
-	hd_adapter_wipe(&p->memory);
 	hd_buf_done(&p->memory);
 	hd_buf_done(&p->detail);
 }

@@ -233,6 +233,7 @@ int net_transfer_start(struct hd_net *net, const struct hd_net_request *r, hd_ne
 		t = transfer_new(net);
 	if (!t)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a request");
+	t->body.secret = true; /* it may bring a token */
 	t->body_max = r->body_max_bytes ? r->body_max_bytes : net->config.body_max_bytes;
 	t->too_large = false;
 	t->detail[0] = '\0';

@@ -102,7 +102,7 @@ static int answer_service(struct hd_isolated *self, uint32_t type, struct hd_buf
 	return reader.bad ? HYDRO_E_PROTOCOL : hd_wire_send(self->link, answer, deadline_ns);
 }
 
-int hd_isolated_exchange(struct hd_isolated *self, uint32_t call, struct hd_wire_reader *reader, struct hydro_error *err)
+static int exchange(struct hd_isolated *self, uint32_t call, struct hd_wire_reader *reader, struct hydro_error *err)
 {
 	int64_t deadline_ns = hd_clock_real_ns() + (int64_t)self->call_ms * HD_NS_PER_MS;
 	HD_CLEANUP(hd_buf_done) struct hd_buf answer = {0};
@@ -121,6 +121,15 @@ int hd_isolated_exchange(struct hd_isolated *self, uint32_t call, struct hd_wire
 	return HYDRO_OK;
 }
 
+int hd_isolated_ask(struct hd_isolated *self, uint32_t call, struct hd_wire_reader *reader, struct hydro_error *err)
+{
+	int rc = exchange(self, call, reader, err);
+	if (rc != HYDRO_OK)
+		return rc;
+	rc = hd_wire_get_error(reader, err);
+	return reader->bad ? hd_isolated_fail(self, call, rc, err) : rc;
+}
+
 static int create_in_process(struct hd_isolated *self, struct hydro_error *err)
 {
 	struct hd_wire_reader reader;
@@ -129,10 +138,8 @@ static int create_in_process(struct hd_isolated *self, struct hydro_error *err)
 		return rc;
 	hd_wire_begin(&self->out, HD_WIRE_CREATE);
 	hd_wire_options(&self->out, hd_options_abi(self->options));
-	rc = hd_isolated_exchange(self, HD_WIRE_CREATE, &reader, err);
-	if (rc != HYDRO_OK)
-		return rc;
-	rc = hd_wire_get_error(&reader, err);
+	rc = hd_isolated_ask(self, HD_WIRE_CREATE, &reader, err);
+	hd_buf_clear(&self->out);
 	int status = 0;
 	if (rc != HYDRO_OK)
 		end_process(self, true, &status);
@@ -172,6 +179,8 @@ int32_t hd_isolated_finish(struct hd_isolated *self, struct hd_wire_reader *read
 {
 	if (reader)
 		hd_wire_reader_done(reader);
+	hd_buf_clear(&self->out);
+	hd_buf_clear(&self->in);
 	(void)pthread_mutex_unlock(&self->lock);
 	return rc;
 }
@@ -186,9 +195,7 @@ static int32_t call_options(void *instance, uint32_t call, const hydro_options *
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_options(&self->out, options);
-	rc = hd_isolated_exchange(self, call, &reader, err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(&reader, err);
+	rc = hd_isolated_ask(self, call, &reader, err);
 	if (rc == HYDRO_OK && ret_number)
 		*ret_number = hd_wire_get_u32(&reader);
 	return hd_isolated_finish(self, &reader, rc);
@@ -215,9 +222,7 @@ static uint32_t isolated_parts(void *instance, const hydro_options *point)
 int32_t hd_isolated_take_request(struct hd_isolated *self, uint32_t call, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
 {
 	struct hd_wire_reader reader = {.bad = true};
-	int32_t rc = hd_isolated_exchange(self, call, &reader, err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(&reader, err);
+	int32_t rc = hd_isolated_ask(self, call, &reader, err);
 	if (rc == HYDRO_OK) {
 		rc = hd_wire_get_request(&reader, scratch, ret);
 		if (rc == HYDRO_E_PROTOCOL)
@@ -255,9 +260,7 @@ static int32_t isolated_login_parse(void *instance, const hydro_options *account
 		return rc;
 	hd_wire_options(&self->out, account);
 	hd_wire_response(&self->out, response);
-	rc = hd_isolated_exchange(self, HD_WIRE_LOGIN_PARSE, &reader, err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(&reader, err);
+	rc = hd_isolated_ask(self, HD_WIRE_LOGIN_PARSE, &reader, err);
 	if (rc == HYDRO_OK) {
 		const char *token = hd_wire_get_text(&reader);
 		ret->expires_at_ms = hd_wire_get_i64(&reader);
@@ -274,9 +277,6 @@ static int32_t isolated_login_parse(void *instance, const hydro_options *account
 /* Result of parse: outcome, then the values, which go to the host's own emit only when all of it reads well. */
 static int32_t take_outcome(struct hd_isolated *self, struct hd_wire_reader *reader, const hydro_emit *emit, hydro_outcome *ret, struct hydro_error *err)
 {
-	int32_t rc = hd_wire_get_error(reader, err);
-	if (rc != HYDRO_OK)
-		return rc == HYDRO_E_PROTOCOL && reader->bad ? hd_isolated_fail(self, HD_WIRE_PARSE, rc, err) : rc;
 	size_t continuation_len, raws_len;
 	uint32_t status = hd_wire_get_u32(reader);
 	const char *reason = hd_wire_get_text(reader);
@@ -287,7 +287,7 @@ static int32_t take_outcome(struct hd_isolated *self, struct hd_wire_reader *rea
 	for (size_t at = 0; at < raws_len; at += sizeof(hydro_raw)) {
 		hydro_raw raw;
 		memcpy(&raw, raws + at, sizeof raw);
-		rc = emit->raw(emit->ctx, &raw, 1);
+		int32_t rc = emit->raw(emit->ctx, &raw, 1);
 		if (rc != HYDRO_OK)
 			return hd_error_set(err, rc, "a value that cannot be");
 	}
@@ -309,7 +309,7 @@ static int32_t isolated_parse(void *instance, const hydro_poll *poll, const hydr
 		return rc;
 	hd_wire_poll(&self->out, poll);
 	hd_wire_response(&self->out, response);
-	rc = hd_isolated_exchange(self, HD_WIRE_PARSE, &reader, err);
+	rc = hd_isolated_ask(self, HD_WIRE_PARSE, &reader, err);
 	if (rc == HYDRO_OK)
 		rc = take_outcome(self, &reader, emit, ret, err);
 	return hd_isolated_finish(self, &reader, rc);
@@ -340,6 +340,7 @@ int hd_isolated_new(const char *runner_path, const struct hd_image *image, struc
 	self->services = services;
 	self->call_ms = call_ms;
 	self->link = -1;
+	self->out.secret = self->in.secret = true;
 	(void)pthread_mutex_init(&self->lock, NULL);
 	*ret = self;
 	return HYDRO_OK;
@@ -374,7 +375,7 @@ void hd_isolated_free(struct hd_isolated **isolated)
 	static const uint32_t last[] = {HD_WIRE_STOP, HD_WIRE_DESTROY};
 	for (size_t i = 0; i < HD_ARRAY_LEN(last) && self->link >= 0; i++) {
 		hd_wire_begin(&self->out, last[i]);
-		(void)hd_isolated_exchange(self, last[i], &reader, &err);
+		(void)exchange(self, last[i], &reader, &err);
 	}
 	end_process(self, true, &status);
 	hd_options_unref(&self->options);

@@ -2,30 +2,19 @@
 /* The functions of a sink that files, as calls into its own process. */
 #include "plugin/isolated_impl.h"
 
-#include <sodium.h>
 #include <stdlib.h>
-
-/* A call's bytes hold a password: they do not stay. */
-static void wipe(struct hd_buf *buf)
-{
-	if (buf->data)
-		sodium_memzero(buf->data, buf->cap);
-	buf->len = 0;
-}
 
 static void ask_info(struct hd_isolated *self)
 {
 	struct hydro_error err = {.struct_size = sizeof err};
 	struct hd_wire_reader reader = {.bad = true};
-	int rc = hd_isolated_exchange(self, HD_WIRE_FILING_INFO, &reader, &err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(&reader, &err);
+	int rc = hd_isolated_ask(self, HD_WIRE_FILING_INFO, &reader, &err);
 	hd_wire_reader_done(&reader);
 	if (rc != HYDRO_OK)
 		return;
 	/* Again from a body that stays: the texts point into it. */
 	self->info_body = self->in;
-	self->in = (struct hd_buf){0};
+	self->in = (struct hd_buf){.secret = true};
 	hd_wire_reader_init(&self->info_reader, self->info_body.data, self->info_body.len);
 	(void)hd_wire_get_error(&self->info_reader, &err);
 	self->filing_info = hd_wire_get_filing_info(&self->info_reader);
@@ -56,9 +45,7 @@ static int32_t isolated_identifier(void *instance, const char *text, struct hydr
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_text(&self->out, text);
-	rc = hd_isolated_exchange(self, HD_WIRE_FILING_IDENTIFIER, &reader, err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(&reader, err);
+	rc = hd_isolated_ask(self, HD_WIRE_FILING_IDENTIFIER, &reader, err);
 	return hd_isolated_finish(self, &reader, rc);
 }
 
@@ -70,9 +57,7 @@ static int32_t ask_slot(void *instance, uint32_t call, const hydro_filing_slot *
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_filing_slot(&self->out, slot);
-	rc = hd_isolated_exchange(self, call, reader, err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(reader, err);
+	rc = hd_isolated_ask(self, call, reader, err);
 	if (rc != HYDRO_OK)
 		return hd_isolated_finish(self, reader, rc);
 	*ret = self;
@@ -122,18 +107,7 @@ static int32_t ask_request(void *instance, uint32_t call, const hydro_filing_sen
 	if (rc != HYDRO_OK)
 		return rc;
 	hd_wire_filing_send(&self->out, send);
-	struct hd_wire_reader reader = {.bad = true};
-	rc = hd_isolated_exchange(self, call, &reader, err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(&reader, err);
-	if (rc == HYDRO_OK) {
-		rc = hd_wire_get_request(&reader, scratch, ret);
-		if (rc == HYDRO_E_PROTOCOL)
-			rc = hd_isolated_fail(self, call, rc, err);
-	}
-	wipe(&self->out);
-	wipe(&self->in);
-	return hd_isolated_finish(self, &reader, rc);
+	return hd_isolated_take_request(self, call, scratch, ret, err);
 }
 
 static int32_t isolated_request(void *instance, const hydro_filing_send *send, hydro_scratch *scratch, hydro_http_request *ret, struct hydro_error *err)
@@ -160,9 +134,7 @@ static int32_t ask_parse(void *instance, uint32_t call, const hydro_filing_send 
 	without.secret = NULL;
 	hd_wire_filing_send(&self->out, &without);
 	hd_wire_response(&self->out, response);
-	rc = hd_isolated_exchange(self, call, &reader, err);
-	if (rc == HYDRO_OK)
-		rc = hd_wire_get_error(&reader, err);
+	rc = hd_isolated_ask(self, call, &reader, err);
 	if (rc == HYDRO_OK && ret_answer)
 		hd_wire_get_filing_answer(&reader, ret_answer);
 	else if (rc == HYDRO_OK)

@@ -20,7 +20,7 @@ struct hd_isolated {
 	pid_t child;
 	int64_t started_ns, not_before_ns;
 	uint32_t failures;
-	struct hd_buf out, in;
+	struct hd_buf out, in; /* secret: passwords and tokens go through them */
 	/* What a sink that files says of its regulator: asked once, kept with the memory behind it. */
 	const hydro_filing_info *filing_info;
 	struct hd_buf info_body;
@@ -29,11 +29,11 @@ struct hd_isolated {
 
 /* Begins a call: takes the lock and a process. On failure the lock is not held. */
 int hd_isolated_begin(void *instance, uint32_t call, struct hd_isolated **ret, struct hydro_error *err);
-/* Sends self->out and waits for the result, which is then in `reader`. Under the lock, with a process. */
-int hd_isolated_exchange(struct hd_isolated *self, uint32_t call, struct hd_wire_reader *reader, struct hydro_error *err);
+/* Sends self->out and waits for the result, whose error it returns; the rest of it is then in `reader`. Under the lock, with a process. */
+int hd_isolated_ask(struct hd_isolated *self, uint32_t call, struct hd_wire_reader *reader, struct hydro_error *err);
 /* The process is no good any more: ends it, counts, says so, and returns the call's error. */
 int hd_isolated_fail(struct hd_isolated *self, uint32_t call, int why, struct hydro_error *err);
-/* Ends a call: gives the lock back; returns rc. */
+/* Ends a call: wipes what went over the wire, gives the lock back; returns rc. */
 int32_t hd_isolated_finish(struct hd_isolated *self, struct hd_wire_reader *reader, int32_t rc);
 int32_t hd_isolated_configure(void *instance, const hydro_options *options, struct hydro_error *err);
 /* The rest of a call whose result is a request. */

@@ -154,7 +154,7 @@ static const hydro_options *keep_options(struct server *server, unsigned slot)
 {
 	struct hd_buf old = server->kept[slot];
 	server->kept[slot] = server->in;
-	server->in = (struct hd_buf){0};
+	server->in = (struct hd_buf){.secret = true};
 	(void)old; /* calls of before may have left pointers into it: it stays, as the daemon keeps its own */
 	hd_wire_reader_init(&server->kept_readers[slot], server->kept[slot].data, server->kept[slot].len);
 	return hd_wire_get_options(&server->kept_readers[slot]);
@@ -203,6 +203,7 @@ static void call_request(struct server *server, uint32_t type, struct hd_wire_re
 	hd_wire_error(&server->out, rc, err);
 	if (rc == HYDRO_OK)
 		hd_wire_request(&server->out, &request);
+	explicit_bzero(server->scratch, scratch.used);
 }
 
 static void call_login_parse(struct server *server, struct hd_wire_reader *reader, struct hydro_error *err)
@@ -244,9 +245,7 @@ static void answer_filing(struct server *server, uint32_t type, struct hd_wire_r
 		return;
 	}
 	hd_serve_filing(server->sink, server->instance, type, reader, &scratch, &server->out);
-	/* A password went through these: it does not stay. The result is overwritten by the next. */
-	explicit_bzero(server->scratch, scratch.used);
-	explicit_bzero(server->in.data, server->in.cap);
+	explicit_bzero(server->scratch, scratch.used); /* a password went through it */
 }
 
 static bool is_of_provider(uint32_t type)
@@ -347,6 +346,7 @@ int hd_runner_serve(const char *path, int fd)
 {
 	static struct server server;
 	struct hydro_error err = {.struct_size = sizeof err};
+	server.in.secret = server.out.secret = true; /* passwords and tokens go through them */
 	bool good = prepare(&server, path, fd, &err);
 	for (;;) {
 		uint32_t type = 0;
@@ -360,5 +360,7 @@ int hd_runner_serve(const char *path, int fd)
 		}
 		if (hd_wire_send(fd, &server.out, 0) != HYDRO_OK || type == HD_WIRE_DESTROY)
 			_exit(0);
+		hd_buf_clear(&server.in);
+		hd_buf_clear(&server.out);
 	}
 }

@@ -199,7 +199,7 @@ static int run_get(struct hd_db *db, void *arg, struct hydro_error *err)
 	}
 	if (rc == HYDRO_OK)
 		rc = get->fn(get->arg, &account, err);
-	hd_secrets_wipe(&opened);
+	hd_buf_done(&opened);
 	return rc;
 }
 

@@ -44,7 +44,7 @@ int hd_store_points_put_rows(struct hd_store *store, struct hd_points *points, s
 			break;
 		++*ret_count;
 	}
-	hd_secrets_wipe(&opened);
+	hd_buf_done(&opened);
 	return rc;
 }
 
@@ -204,7 +204,7 @@ static int load_rows(struct hd_store *store, struct hd_points *points, struct hy
 			*err = load.err;
 	}
 	hd_queue_free(&load.chunks);
-	hd_secrets_wipe(&opened);
+	hd_buf_done(&opened);
 	return rc == HYDRO_E_CONFLICT ? hd_error_set(err, HYDRO_E_CORRUPT, "the numbers of the points in the store have a gap") : rc;
 }
 

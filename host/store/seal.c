@@ -169,6 +169,7 @@ int hd_unseal_text(const struct hd_key *key, const char *context, const char *se
                    struct hydro_error *err)
 {
 	uint32_t id = text_key_id(sealed, len);
+	ret->secret = true;
 	if (!id || len > TEXT_HEAD_BYTES + sodium_base64_encoded_len(HD_SEAL_TEXT_BYTES_MAX + 64, BASE64))
 		return hd_error_set(err, HYDRO_E_CORRUPT, "not a sealed text (%s)", context);
 	if (id != key->id)

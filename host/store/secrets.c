@@ -3,7 +3,6 @@
 
 #include "base/bytes.h"
 
-#include <sodium.h>
 #include <string.h>
 
 #define CONTEXT_BYTES 64u
@@ -59,6 +58,7 @@ int hd_secrets_open_bytes(struct hd_store *store, const char *table, const struc
 	const struct hd_key *key = hd_store_key_of(store);
 	const uint8_t *in = data;
 	context_of(table, id, context);
+	opened->secret = true;
 	if (len < HEAD_BYTES + HD_SEAL_TAG_BYTES || in[0] != FORM)
 		return hd_error_set(err, HYDRO_E_CORRUPT, "the secrets of %s are no sealed text", context);
 	if (hd_get_u32(in + 1) != key->id)
@@ -71,11 +71,4 @@ int hd_secrets_open_bytes(struct hd_store *store, const char *table, const struc
 	opened->len += text;
 	*ret = hd_buf_text(opened);
 	return HYDRO_OK;
-}
-
-void hd_secrets_wipe(struct hd_buf *buf)
-{
-	if (buf->data)
-		sodium_memzero(buf->data, buf->cap);
-	hd_buf_done(buf);
 }

@@ -30,7 +30,7 @@ static int check_row(struct hd_store *store, struct hd_db *db, const char *table
 		struct hd_uuid id = hd_column_uuid(stmt, 0);
 		rc = hd_secrets_open(store, table, &id, stmt, 1, &opened, &text, err);
 	}
-	hd_secrets_wipe(&opened);
+	hd_buf_done(&opened);
 	hd_db_reset(db);
 	return rc;
 }

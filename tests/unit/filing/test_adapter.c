@@ -144,7 +144,7 @@ Test(adapter, each_version_sends_in_its_own_way)
 		char expected[256];
 		(void)snprintf(expected, sizeof expected, "{\"POST\":\"%s\",\"timeStampOrigen\":\"2026-07-01T00:00:05-0000\",\"centre\":\"76086428-5\",\"informant\":\"12531909-2\"}", versions[i].url);
 		cr_assert_str_eq(hd_buf_text(&words), expected);
-		hd_adapter_wipe(&memory);
+		hd_buf_clear(&memory);
 		for (size_t b = 0; b < memory.cap; b++)
 			cr_assert_eq(memory.data[b], 0);
 		hydro_http_response response = {.struct_size = sizeof response, .status = 200, .body = "{\"status\":\"00\",\"data\":{\"numeroComprobante\":\"Ab1\"}}", .body_len = 53, .content_type = ""};

@@ -234,6 +234,25 @@ Test(traces, the_search_finds_what_was_freed_without_being_wiped)
 	cr_assert_eq(traces(), 1);
 }
 
+Test(traces, a_secret_buffer_leaves_no_copy_when_it_grows_is_cleared_or_done)
+{
+	struct hd_buf buf = {.secret = true};
+	secret_make();
+	for (uint32_t i = 0; i < SECRET_LEN; i++)
+		hd_buf_add_char(&buf, (char)(masked[i] ^ MASK));
+	cr_assert_eq(traces(), 1);
+	cr_assert(hd_buf_reserve(&buf, 100000));
+	cr_assert_eq(traces(), 1);
+	hd_buf_clear(&buf);
+	cr_assert_eq(traces(), 0);
+	cr_assert(hd_buf_reserve(&buf, SECRET_LEN));
+	put_secret(buf.data);
+	buf.len = SECRET_LEN;
+	hd_buf_done(&buf);
+	cr_assert(buf.secret);
+	cr_assert_eq(traces(), 0);
+}
+
 Test(traces, a_request_from_another_thread_leaves_no_copy_of_its_body_and_credentials)
 {
 	sent_without_traces(false, false);
