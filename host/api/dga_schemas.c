@@ -3,6 +3,8 @@
 #include "api/dga.h"
 #include "api/dga_schemas.h"
 
+#include "api/schema_rows.h" /* last: short names */
+
 _Static_assert(HD_FIELD_IS_TEXT == HD_WORK_FIELD_IS_TEXT && HD_FIELD_IS_INTEGER == HD_WORK_FIELD_IS_INTEGER && HD_FIELD_IS_NUMBER == HD_WORK_FIELD_IS_NUMBER &&
 		       HD_FIELD_IS_BOOL == HD_WORK_FIELD_IS_BOOL && HD_FIELD_IS_TIME == HD_WORK_FIELD_IS_TIME && HD_FIELD_IS_UUID == HD_WORK_FIELD_IS_UUID &&
 		       HD_FIELD_IS_OBJECT == HD_WORK_FIELD_IS_OBJECT && HD_FIELD_IS_ARRAY == HD_WORK_FIELD_IS_ARRAY,
@@ -10,38 +12,23 @@ _Static_assert(HD_FIELD_IS_TEXT == HD_WORK_FIELD_IS_TEXT && HD_FIELD_IS_INTEGER 
 _Static_assert(HD_FIELD_REQUIRED == HD_WORK_FIELD_REQUIRED && HD_FIELD_NULLABLE == HD_WORK_FIELD_NULLABLE && HD_FIELD_READ_ONLY == HD_WORK_FIELD_READ_ONLY,
 	       "one numbering of flags");
 
-#define T HD_FIELD_IS_TEXT
-#define I HD_FIELD_IS_INTEGER
-#define N HD_FIELD_IS_NUMBER
-#define B HD_FIELD_IS_BOOL
-#define W HD_FIELD_IS_TIME
-#define U HD_FIELD_IS_UUID
-#define O HD_FIELD_IS_OBJECT
-#define A HD_FIELD_IS_ARRAY
-#define REQ HD_FIELD_REQUIRED
-#define NUL HD_FIELD_NULLABLE
-#define RO HD_FIELD_READ_ONLY
-#define SCHEMA(variable, name, doc, fields) const struct hd_schema variable = {name, doc, fields, HD_ARRAY_LEN(fields)}
-#define PAGE(variable, name, of, doc) \
-	static const struct hd_schema_field variable##_fields[] = {{"items", A, REQ, 0, 0, of, doc}, {"next", T, NUL, 0, 0, NULL, "cursor of the next page"}}; \
+#define LIST(variable, name, of, doc) \
+	static const struct hd_schema_field variable##_fields[] = {ITEMS_FIELD(of, doc)}; \
 	SCHEMA(variable, name, doc, variable##_fields)
+#define REASON_FIELD(doc) {"reason", T, REQ, 3, 500, NULL, doc "; kept in the audit with who"}
 
 #define WORK_FIELD(name, TYPE, FLAG, min, max, choices, doc) {name, HD_FIELD_IS_##TYPE, HD_WORK_FIELD_##FLAG, min, max, choices, doc},
 static const struct hd_schema_field work_fields[] = {HD_WORK_FIELDS(WORK_FIELD)};
 SCHEMA(hd_schema_dga_work, "DgaWork", "A work that owes measurements to the regulator.", work_fields);
 
 static const struct hd_schema_field works_fields[] = {
-	{"items", A, REQ, 0, 0, "DgaWork", "the page's rows"},
-	{"next", T, NUL, 0, 0, NULL, "cursor of the next page"},
-	{"total", I, 0, 0, 0, NULL, "rows that pass the filters, all pages"},
+	PAGE_FIELDS("DgaWork", "the page's rows"),
+	TOTAL_FIELD(0),
 };
 SCHEMA(hd_schema_dga_works, "DgaWorks", "A page of works.", works_fields);
 
 static const struct hd_schema_field centre_fields[] = {
-	{"id", U, RO, 0, 0, NULL, "UUID"},
-	{"version", I, RO, 0, 0, NULL, "rises with each change; the ETag"},
-	{"created_at", W, RO, 0, 0, NULL, "when it was made"},
-	{"updated_at", W, RO, 0, 0, NULL, "when it was changed last"},
+	STORED_FIELDS,
 	{"name", T, REQ, 1, 200, NULL, "for people; unique"},
 	{"identifier", T, REQ, 1, 30, NULL, "RUT of the centre (rutEmpresa), 76086428-5"},
 	{"registration", T, 0, 0, 200, NULL, "its registration with the regulator, as the resolution or record names it"},
@@ -56,7 +43,7 @@ static const struct hd_schema_field centre_fields[] = {
 	{"state_by", T, RO, 0, 0, NULL, "who"},
 };
 SCHEMA(hd_schema_dga_centre, "DgaCentre", "A control centre: who files.", centre_fields);
-PAGE(hd_schema_dga_centres, "DgaCentres", "DgaCentre", "All control centres.");
+LIST(hd_schema_dga_centres, "DgaCentres", "DgaCentre", "All control centres.");
 
 static const struct hd_schema_field forecast_fields[] = {
 	{"backlog", I, REQ, 0, 0, NULL, "slots that wait and are no longer fresh"},
@@ -70,17 +57,14 @@ static const struct hd_schema_field forecast_fields[] = {
 SCHEMA(hd_schema_dga_forecast, "DgaForecast", "How a centre's backlog drains.", forecast_fields);
 
 static const struct hd_schema_field informant_fields[] = {
-	{"id", U, RO, 0, 0, NULL, "UUID"},
-	{"version", I, RO, 0, 0, NULL, "rises with each change; the ETag"},
-	{"created_at", W, RO, 0, 0, NULL, "when it was made"},
-	{"updated_at", W, RO, 0, 0, NULL, "when it was changed last"},
+	STORED_FIELDS,
 	{"name", T, REQ, 1, 200, NULL, "for people; unique"},
 	{"identifier", T, REQ, 1, 30, NULL, "RUT (rutUsuario), 12531909-2"},
 	{"password", T, 0, 1, 200, NULL, "written only: sealed at rest, never shown"},
 	{"has_password", B, RO, 0, 0, NULL, "whether one is there"},
 };
 SCHEMA(hd_schema_dga_informant, "DgaInformant", "Who answers for works towards the regulator.", informant_fields);
-PAGE(hd_schema_dga_informants, "DgaInformants", "DgaInformant", "All informants.");
+LIST(hd_schema_dga_informants, "DgaInformants", "DgaInformant", "All informants.");
 
 static const struct hd_schema_field certificate_fields[] = {
 	{"id", U, RO, 0, 0, NULL, "UUID"},
@@ -96,14 +80,14 @@ static const struct hd_schema_field certificate_fields[] = {
 	{"created_at", W, RO, 0, 0, NULL, "when it was added"},
 };
 SCHEMA(hd_schema_dga_certificate, "DgaCertificate", "An X.509 certificate.", certificate_fields);
-PAGE(hd_schema_dga_certificates, "DgaCertificates", "DgaCertificate", "All certificates.");
+LIST(hd_schema_dga_certificates, "DgaCertificates", "DgaCertificate", "All certificates.");
 
-static const struct hd_schema_field reason_fields[] = {{"reason", T, REQ, 3, 500, NULL, "why; kept in the audit with who"}};
+static const struct hd_schema_field reason_fields[] = {REASON_FIELD("why")};
 SCHEMA(hd_schema_dga_reason, "DgaReason", "Why a person does something.", reason_fields);
 
 static const struct hd_schema_field switch_fields[] = {
 	{"on", B, REQ, 0, 0, NULL, "filing may send"},
-	{"reason", T, REQ, 3, 500, NULL, "why; kept in the audit with who"},
+	REASON_FIELD("why"),
 };
 SCHEMA(hd_schema_dga_switch, "DgaSwitch", "The global switch.", switch_fields);
 
@@ -115,7 +99,7 @@ SCHEMA(hd_schema_dga_switch_state, "DgaSwitchState", "The global switch as it is
 
 static const struct hd_schema_field by_hand_fields[] = {
 	{"receipt", T, REQ, 1, HD_RECEIPT_BYTES - 1, NULL, "the regulator's receipt"},
-	{"reason", T, REQ, 3, 500, NULL, "how it was filed; kept in the audit with who"},
+	REASON_FIELD("how it was filed"),
 };
 SCHEMA(hd_schema_dga_by_hand, "DgaByHand", "Filed by sheet or form.", by_hand_fields);
 
@@ -136,7 +120,8 @@ SCHEMA(hd_schema_dga_by_hand, "DgaByHand", "Filed by sheet or form.", by_hand_fi
 	{"cause_text", T, REQ, 0, 0, NULL, "in Spanish"}
 static const struct hd_schema_field slot_fields[] = {SLOT_FIELDS};
 SCHEMA(hd_schema_dga_slot, "DgaSlot", "A work's due time and what happened to it.", slot_fields);
-PAGE(hd_schema_dga_slots, "DgaSlots", "DgaSlot", "A page of slots.");
+static const struct hd_schema_field slots_fields[] = {PAGE_FIELDS("DgaSlot", "in order of work and time")};
+SCHEMA(hd_schema_dga_slots, "DgaSlots", "A page of slots.", slots_fields);
 
 static const struct hd_schema_field slot_full_fields[] = {
 	SLOT_FIELDS,
@@ -179,7 +164,7 @@ SCHEMA(hd_schema_dga_verdict, "DgaVerdict", "Whether the audit is whole.", verdi
 
 static const struct hd_schema_field proof_fields[] = {
 	{"receipt", T, REQ, 0, 0, NULL, "the receipt"},
-	{"items", A, REQ, 0, 0, NULL, "{slot, adapter, payload, audit, chain} of each slot that has it"},
+	ITEMS_FIELD(NULL, "{slot, adapter, payload, audit, chain} of each slot that has it"),
 };
 SCHEMA(hd_schema_dga_proof, "DgaProof", "Proof of a receipt.", proof_fields);
 
@@ -202,26 +187,24 @@ static const struct hd_schema_field status_fields[] = {
 };
 SCHEMA(hd_schema_dga_status, "DgaStatus", "How filing is.", status_fields);
 
-static const struct hd_schema_field days_fields[] = {{"items", A, REQ, 0, 0, NULL, "{day, due, filed, explained, open, adds_up} each"}};
+static const struct hd_schema_field days_fields[] = {ITEMS_FIELD(NULL, "{day, due, filed, explained, open, adds_up} each")};
 SCHEMA(hd_schema_dga_days, "DgaDays", "Daily proofs of a work.", days_fields);
 
 static const struct hd_schema_field compliance_fields[] = {
-	{"from", W, REQ, 0, 0, NULL, "first instant"},
-	{"to", W, REQ, 0, 0, NULL, "exclusive"},
+	WINDOW_FIELDS,
 	{"all", O, REQ, 0, 0, NULL, "all rows together"},
-	{"items", A, REQ, 0, 0, NULL, "{key, due, settled, filed, on_time, late, over_lag, missing, …, on_time_share, next_due, next_deadline, next_limit, causes} each"},
+	ITEMS_FIELD(NULL, "{key, due, settled, filed, on_time, late, over_lag, missing, …, on_time_share, next_due, next_deadline, next_limit, causes} each"),
 };
 SCHEMA(hd_schema_dga_compliance, "DgaCompliance", "How works stand with what they owe.", compliance_fields);
 
 static const struct hd_schema_field alarms_fields[] = {
-	{"items", A, REQ, 0, 0, NULL, "{number, level, kind, work, centre, text, text_en, count, since, last, cleared_at, seen_at, seen_by} each"},
+	ITEMS_FIELD(NULL, "{number, level, kind, work, centre, text, text_en, count, since, last, cleared_at, seen_at, seen_by} each"),
 };
 SCHEMA(hd_schema_dga_alarms, "DgaAlarms", "Alarms of filing.", alarms_fields);
 
 static const struct hd_schema_field failures_fields[] = {
-	{"from", W, REQ, 0, 0, NULL, "first instant"},
-	{"to", W, REQ, 0, 0, NULL, "exclusive"},
-	{"items", A, REQ, 0, 0, NULL, "{work, name, client, first, last, slots, state, what, cause, cause_text, filed_late} each"},
+	WINDOW_FIELDS,
+	ITEMS_FIELD(NULL, "{work, name, client, first, last, slots, state, what, cause, cause_text, filed_late} each"),
 	{"total", I, REQ, 0, 0, NULL, "failures"},
 	{"slots", I, REQ, 0, 0, NULL, "slots in them"},
 };
@@ -246,7 +229,7 @@ static const struct hd_schema_field comparison_fields[] = {
 	{"shift_h", I, REQ, 0, 0, NULL, "hours by which their labels are off ours"},
 	{"shift_matches", I, REQ, 0, 0, NULL, "slots equal at that shift"},
 	{"hint", T, 0, 0, 0, NULL, "what that means"},
-	{"items", A, REQ, 0, 0, NULL, "{due, outcome, state, ours, theirs, receipt, text} each"},
+	ITEMS_FIELD(NULL, "{due, outcome, state, ours, theirs, receipt, text} each"),
 };
 SCHEMA(hd_schema_dga_comparison, "DgaComparison", "Another system's filings beside ours.", comparison_fields);
 
@@ -254,12 +237,7 @@ static const struct hd_schema_field queued_fields[] = {{"queued", I, REQ, 0, 0, 
 SCHEMA(hd_schema_dga_queued, "DgaQueued", "Receipts of another system that will be asked for.", queued_fields);
 
 static const struct hd_schema_field import_fields[] = {
-	{"applied", B, REQ, 0, 0, NULL, "false: nothing was stored"},
+	IMPORT_FIELDS,
 	{"dry", B, REQ, 0, 0, NULL, "it was checked alone"},
-	{"lines", I, REQ, 0, 0, NULL, "lines after the header"},
-	{"created", I, REQ, 0, 0, NULL, "new rows"},
-	{"updated", I, REQ, 0, 0, NULL, "rows replaced"},
-	{"failed", I, REQ, 0, 0, NULL, "lines that do not fit"},
-	{"errors", A, REQ, 0, 0, NULL, "the first 1000: {line, column, detail}"},
 };
 SCHEMA(hd_schema_dga_import, "DgaImportReport", "What became of the lines.", import_fields);

@@ -4,20 +4,7 @@
 #include "pipeline/scripts.h"
 #include "store/import.h"
 
-#define T HD_FIELD_IS_TEXT
-#define I HD_FIELD_IS_INTEGER
-#define N HD_FIELD_IS_NUMBER
-#define B HD_FIELD_IS_BOOL
-#define W HD_FIELD_IS_TIME
-#define U HD_FIELD_IS_UUID
-#define O HD_FIELD_IS_OBJECT
-#define A HD_FIELD_IS_ARRAY
-#define V HD_FIELD_IS_ANY
-#define REQ HD_FIELD_REQUIRED
-#define NUL HD_FIELD_NULLABLE
-#define RO HD_FIELD_READ_ONLY
-#define SCHEMA(variable, name, doc, fields) const struct hd_schema variable = {name, doc, fields, HD_ARRAY_LEN(fields)}
-#define SCHEMA_OWN(variable, name, doc, fields) static const struct hd_schema variable = {name, doc, fields, HD_ARRAY_LEN(fields)}
+#include "api/schema_rows.h" /* last: short names */
 
 #define CONFIG_FIELDS \
 	{"account", U, NUL, 0, 0, NULL, "account at the provider; null without"}, \
@@ -30,11 +17,8 @@
 	{"params", O, 0, 0, 0, NULL, "what the pipeline reads as point.…"}
 
 static const struct hd_schema_field point_fields[] = {
-	{"id", U, RO, 0, 0, NULL, "UUID"},
+	STORED_FIELDS,
 	{"number", I, RO, 0, 0, NULL, "dense number within this installation"},
-	{"version", I, RO, 0, 0, NULL, "rises with each change; the ETag"},
-	{"created_at", W, RO, 0, 0, NULL, "when it was made"},
-	{"updated_at", W, RO, 0, 0, NULL, "when it was changed last"},
 	{"name", T, REQ, 1, 200, NULL, "for people"},
 	{"provider", T, REQ, 1, 64, NULL, "name of the provider instance"},
 	{"active", B, 0, 0, 0, NULL, "whether it is polled (default true)"},
@@ -46,10 +30,7 @@ static const struct hd_schema_field config_fields[] = {CONFIG_FIELDS};
 SCHEMA(hd_schema_point_config, "PointConfig", "The whole configuration of a point; what is left out takes its default.", config_fields);
 
 static const struct hd_schema_field account_fields[] = {
-	{"id", U, RO, 0, 0, NULL, "UUID"},
-	{"version", I, RO, 0, 0, NULL, "rises with each change; the ETag"},
-	{"created_at", W, RO, 0, 0, NULL, "when it was made"},
-	{"updated_at", W, RO, 0, 0, NULL, "when it was changed last"},
+	STORED_FIELDS,
 	{"points", I, RO, 0, 0, NULL, "points that use it"},
 	{"provider", T, REQ, 1, 64, NULL, "name of the provider instance"},
 	{"name", T, REQ, 1, 200, NULL, "unique at the provider"},
@@ -204,8 +185,7 @@ SCHEMA_OWN(schema_measurement, "Measurement", "What the pipeline made of one rea
 
 static const struct hd_schema_field history_fields[] = {
 	{"point", U, REQ, 0, 0, NULL, "the point"},
-	{"items", A, REQ, 0, 0, "Measurement", "in the order asked"},
-	{"next", T, REQ | NUL, 0, 0, NULL, "cursor of the next page"},
+	PAGE_FIELDS("Measurement", "in the order asked"),
 };
 SCHEMA_OWN(schema_history, "History", "A page of measurements.", history_fields);
 
@@ -228,7 +208,7 @@ static const struct hd_schema_field aggregates_fields[] = {
 	{"point", U, REQ, 0, 0, NULL, "the point"},
 	{"period", T, REQ, 0, 0, "hour|day|month", "length of a period"},
 	{"zone", T, REQ, 0, 0, NULL, "whose days and months"},
-	{"items", A, REQ, 0, 0, "Aggregate", "by time, then metric"},
+	ITEMS_FIELD("Aggregate", "by time, then metric"),
 };
 SCHEMA_OWN(schema_aggregates, "Aggregates", "Aggregates of a point.", aggregates_fields);
 
@@ -240,30 +220,21 @@ static const struct hd_schema_field health_fields[] = {
 };
 SCHEMA_OWN(schema_health, "Health", "How the daemon is.", health_fields);
 
-static const struct hd_schema_field import_fields[] = {
-	{"applied", B, REQ, 0, 0, NULL, "false: nothing was stored"},
-	{"lines", I, REQ, 0, 0, NULL, "after the header"},
-	{"created", I, REQ, 0, 0, NULL, "new rows"},
-	{"updated", I, REQ, 0, 0, NULL, "replaced rows"},
-	{"failed", I, REQ, 0, 0, NULL, "lines that do not fit"},
-	{"errors", A, REQ, 0, 0, NULL, "{line, column, detail}; the first 1000"},
-};
+static const struct hd_schema_field import_fields[] = {IMPORT_FIELDS};
 SCHEMA_OWN(schema_import, "ImportReport", "What became of a CSV.", import_fields);
 
 static const struct hd_schema_field collected_fields[] = {{"points", I, REQ, 0, 0, NULL, "points made due now"}};
 SCHEMA_OWN(schema_collected, "Collected", "What was made due.", collected_fields);
 
 static const struct hd_schema_field points_fields[] = {
-	{"items", A, REQ, 0, 0, "Point", "by number"},
-	{"next", T, REQ | NUL, 0, 0, NULL, "cursor of the next page"},
-	{"total", I, 0, 0, 0, NULL, "rows that pass the filters, all pages"},
+	PAGE_FIELDS("Point", "by number"),
+	TOTAL_FIELD(0),
 };
 SCHEMA_OWN(schema_points, "Points", "A page of points.", points_fields);
 
 static const struct hd_schema_field accounts_fields[] = {
-	{"items", A, REQ, 0, 0, "Account", "by age"},
-	{"next", T, REQ | NUL, 0, 0, NULL, "cursor of the next page"},
-	{"total", I, REQ, 0, 0, NULL, "rows that pass the filters, all pages"},
+	PAGE_FIELDS("Account", "by age"),
+	TOTAL_FIELD(REQ),
 };
 SCHEMA_OWN(schema_accounts, "Accounts", "A page of accounts.", accounts_fields);
 
