@@ -55,6 +55,7 @@ static int print_work(struct ctl *ctl)
 		print_metric("records on disk", metric(metrics, "hydro_journal_synced_lsn"), 1, "");
 		print_metric("journal", metric(metrics, "hydro_journal_bytes"), 1.0 / (1 << 20), " MiB");
 		print_metric("history", metric(metrics, "hydro_history_bytes"), 1.0 / (1 << 20), " MiB");
+		print_metric("months to merge", metric(metrics, "hydro_history_months_waiting"), 1, "");
 		print_metric("answer to visible, p99", metric(metrics, "hydro_freshness_p99_seconds"), 1000, " ms");
 		(void)putchar('\n');
 		ctl_table(ctl, ctl_items(providers), provider_columns, HD_ARRAY_LEN(provider_columns));

@@ -59,6 +59,8 @@ static void health(void *arg, struct hd_health *ret)
 		hd_history_status(parts->history, &status);
 		if (status.error_code != HYDRO_OK)
 			hd_health_add(ret, HD_HEALTH_DEGRADED, "history", status.error_text);
+		if (status.month_error_code != HYDRO_OK)
+			hd_health_add(ret, HD_HEALTH_DEGRADED, "history", status.month_error_text);
 	}
 }
 

@@ -46,6 +46,7 @@ static const struct row rows[] = {
 	{"journal.commit_bytes", TYPE_SIZE, AT(commit_bytes), "1MiB", 4096, 67108864, NULL, "a group is written at this size at the latest"},
 	{"history.merge_after", TYPE_DURATION, AT(merge_after_ms), "1h", 0, 864e5, NULL, "a day (UTC) is merged into chunks this long after its end"},
 	{"history.merge_pending", TYPE_SIZE, AT(merge_pending_bytes), "1GiB", 1 << 20, 1e15, NULL, "or when the journal holds so much that is not merged, at most half of `journal.max_bytes`: the more, the fewer bytes are written a measurement"},
+	{"history.month_after", TYPE_DURATION, AT(month_after_ms), "3d", 1000, 7776e6, NULL, "a month's chunks are merged this long after its end, and what came to it later this long after it came"},
 	{"pipelines.dir", TYPE_TEXT, AT(pipeline_dir), "/usr/share/hydrod/pipelines", 1, 4000, NULL, "folder of pipeline scripts"},
 	{"pipelines.watch", TYPE_BOOL, AT(pipeline_watch), "true", 0, 0, NULL, "reload a script when its file changes"},
 	{"pipelines.edit", TYPE_CHOICE, AT(pipeline_edit), "write", 0, 0, " write refuse ", "edits over REST are written to the folder, or refused where it comes from version control"},

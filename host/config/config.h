@@ -53,7 +53,7 @@ struct hd_config {
 	int64_t workers;        /* 0 = one per core */
 	int64_t http_threads;
 	int64_t segment_bytes, journal_max_bytes, commit_ms, commit_bytes;
-	int64_t merge_after_ms, merge_pending_bytes;
+	int64_t merge_after_ms, merge_pending_bytes, month_after_ms;
 	const char *pipeline_dir;
 	bool pipeline_watch;
 	const char *pipeline_edit; /* "write" or "refuse" */

@@ -59,32 +59,27 @@ static double journal_written(void *arg)
 	return (double)status.written_bytes;
 }
 
-static double history_merged_lsn(void *arg)
-{
-	struct hd_history_status status;
-	hd_history_status(((struct hd_daemon *)arg)->history, &status);
-	return (double)status.merged_lsn;
-}
+#define HISTORY_GAUGE(field)                                                                   \
+	static double history_##field(void *arg)                                               \
+	{                                                                                      \
+		struct hd_history_status status;                                               \
+		hd_history_status(((struct hd_daemon *)arg)->history, &status);                \
+		return (double)status.field;                                                   \
+	}
+HISTORY_GAUGE(merged_lsn)
+HISTORY_GAUGE(written_bytes)
+HISTORY_GAUGE(bytes_waiting)
+HISTORY_GAUGE(bytes)
+HISTORY_GAUGE(months_waiting)
+HISTORY_GAUGE(month_point)
+HISTORY_GAUGE(month_chunks)
+HISTORY_GAUGE(month_points_by_days)
 
-static double history_written(void *arg)
+static double history_month(void *arg)
 {
 	struct hd_history_status status;
 	hd_history_status(((struct hd_daemon *)arg)->history, &status);
-	return (double)status.written_bytes;
-}
-
-static double history_waiting(void *arg)
-{
-	struct hd_history_status status;
-	hd_history_status(((struct hd_daemon *)arg)->history, &status);
-	return (double)status.bytes_waiting;
-}
-
-static double history_bytes(void *arg)
-{
-	struct hd_history_status status;
-	hd_history_status(((struct hd_daemon *)arg)->history, &status);
-	return (double)status.bytes;
+	return (double)status.month_ms / 1000;
 }
 
 #define PIPELINE_GAUGE(field)                                                                  \
@@ -123,9 +118,14 @@ static const struct { const char *name, *help; double (*fn)(void *arg); } gauges
 	{"hydro_journal_bytes", "Bytes of all journal files.", journal_bytes},
 	{"hydro_journal_stuck", "1 while the journal cannot write.", journal_stuck},
 	{"hydro_history_merged_lsn", "Everything up to it is in history.", history_merged_lsn},
-	{"hydro_history_written_bytes_total", "Bytes written to history.db and its log.", history_written},
-	{"hydro_history_waiting_bytes", "Bytes of sealed journal segments that are not merged into history.", history_waiting},
+	{"hydro_history_written_bytes_total", "Bytes written to history.db and its log.", history_written_bytes},
+	{"hydro_history_waiting_bytes", "Bytes of sealed journal segments that are not merged into history.", history_bytes_waiting},
 	{"hydro_history_bytes", "Bytes of history.db with its log.", history_bytes},
+	{"hydro_history_months_waiting", "Months that are over and not merged yet, or have much that came late.", history_months_waiting},
+	{"hydro_history_month_seconds", "Start of the month being merged, as Unix time; 0 = none.", history_month},
+	{"hydro_history_month_point", "Points of that month up to which it is merged.", history_month_point},
+	{"hydro_history_month_chunks_total", "Months of points merged into one chunk.", history_month_chunks},
+	{"hydro_history_month_points_by_days_total", "Months of points left in day chunks, being large or damaged.", history_month_points_by_days},
 	{"hydro_freshness_p99_seconds", "99th percentile of answer received to visible, to the bucket.", freshness_p99},
 };
 
@@ -157,7 +157,7 @@ int daemon_open_record(struct hd_daemon *d, struct hydro_error *err)
 		return hd_error_while(err, "opening the journal");
 	struct hd_history_config history = {
 		.dir = history_dir, .journal = d->journal, .seal = d->seal_all ? &d->key : NULL, .merge_after_ms = c->merge_after_ms,
-		.merge_pending = merge_pending(c),
+		.merge_pending = merge_pending(c), .month_after_ms = c->month_after_ms,
 		.event = daemon_log_event, .event_arg = (void *)(uintptr_t)"history",
 	};
 	return hd_history_open(&history, &d->history, err);

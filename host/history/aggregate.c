@@ -90,7 +90,7 @@ static int day_hours(struct hd_history *history, struct history_reader *reader, 
 		     struct hydro_error *err)
 {
 	int64_t key = history_key(day, query->point, 0);
-	if (!history_journal_has_day(reader, day)) {
+	if (!history_journal_has_days(reader, day, day + 1)) {
 		(void)sqlite3_bind_int64(reader->hours, 1, key);
 		int code = sqlite3_step(reader->hours), rc = HYDRO_OK;
 		if (code == SQLITE_ROW) {
@@ -120,6 +120,8 @@ static int fold_days(struct hd_history *history, struct history_reader *reader, 
 		for (uint32_t i = 0; rc == HYDRO_OK && i < hours.count; i++)
 			if (hours.hours[i].start_ms >= query->from_ms && hours.hours[i].start_ms < query->to_ms)
 				rc = fold_take(fold, &hours.hours[i]);
+		if (history_month_is_empty(reader, day))
+			day = reader->month.end_day - 1;
 	}
 	history_hours_done(&hours);
 	return rc == HYDRO_OK ? fold_flush(fold) : rc;

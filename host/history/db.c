@@ -11,6 +11,7 @@
 
 #define CACHE_KIB 16384
 #define BUSY_MS 10000
+#define RUNS_RESERVED 64u /* run numbers that one commit sets aside */
 
 int history_db_error(struct hydro_error *err, sqlite3 *db, const char *doing)
 {
@@ -62,13 +63,19 @@ static int meta_put(sqlite3 *db, const char *key, int64_t value, struct hydro_er
 	return history_db_exec(db, sql, err);
 }
 
+/* months.touched: wall clock, ms, of the first write since the month was last gone through; NULL: nothing is to be done. */
+#define MONTH_TABLES                                                                                                       \
+	"CREATE TABLE month_chunk (key INTEGER PRIMARY KEY, data BLOB NOT NULL);"                                           \
+	"CREATE TABLE months (month INTEGER PRIMARY KEY, next INTEGER NOT NULL, touched INTEGER);"                         \
+	"CREATE TABLE month_rest (key INTEGER PRIMARY KEY, days INTEGER NOT NULL, late INTEGER NOT NULL, base INTEGER NOT NULL);"
+
 static int create(struct hd_history *history, struct hydro_error *err)
 {
 	static const char schema[] =
 		"CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 		"CREATE TABLE chunk (key INTEGER PRIMARY KEY, data BLOB NOT NULL);"
 		"CREATE TABLE hours (key INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-		"CREATE TABLE slice (key INTEGER PRIMARY KEY, data BLOB NOT NULL);";
+		"CREATE TABLE slice (key INTEGER PRIMARY KEY, data BLOB NOT NULL);" MONTH_TABLES;
 	uint64_t id;
 	hd_random_bytes(&id, sizeof id);
 	int rc = history_db_exec(history->db, "BEGIN IMMEDIATE", err);
@@ -87,21 +94,51 @@ static int create(struct hd_history *history, struct hydro_error *err)
 	return rc == HYDRO_OK ? history_db_exec(history->db, "COMMIT", err) : rc;
 }
 
-/* Format 1 had no slices. */
+/* Each month that has a chunk, by one look-up. */
+static int list_months(sqlite3 *db, struct hydro_error *err)
+{
+	sqlite3_stmt *first = NULL, *add = NULL;
+	int code = SQLITE_DONE, rc = history_db_prepare(db, "SELECT min(key) FROM chunk WHERE key >= ?", &first, err);
+	if (rc == HYDRO_OK)
+		rc = history_db_prepare(db, "INSERT INTO months (month, next, touched) VALUES (?, 0, 0)", &add, err);
+	int64_t from = INT64_MIN;
+	while (rc == HYDRO_OK) {
+		(void)sqlite3_bind_int64(first, 1, from);
+		if ((code = sqlite3_step(first)) != SQLITE_ROW || sqlite3_column_type(first, 0) == SQLITE_NULL)
+			break;
+		int64_t begin, end, month = history_month_of(sqlite3_column_int64(first, 0) >> (POINT_BITS + SEQ_BITS));
+		(void)sqlite3_reset(first);
+		history_month_bounds(month, &begin, &end);
+		(void)sqlite3_bind_int64(add, 1, month);
+		rc = history_step_done(db, add, "listing months", err);
+		from = history_key(end, 0, 0);
+	}
+	if (rc == HYDRO_OK && code != SQLITE_ROW)
+		rc = history_db_error(err, db, "listing months");
+	(void)sqlite3_finalize(first);
+	(void)sqlite3_finalize(add);
+	return rc;
+}
+
+/* Format 1 had no slices, 2 no months: tables are added, and nothing that is there is changed. */
 static int migrate(struct hd_history *history, int64_t format, struct hydro_error *err)
 {
 	if (format == HISTORY_FORMAT)
 		return HYDRO_OK;
 	int rc = history_db_exec(history->db, "BEGIN IMMEDIATE", err);
-	if (rc == HYDRO_OK)
+	if (rc == HYDRO_OK && format < 2)
 		rc = history_db_exec(history->db, "CREATE TABLE slice (key INTEGER PRIMARY KEY, data BLOB NOT NULL)", err);
+	if (rc == HYDRO_OK)
+		rc = history_db_exec(history->db, MONTH_TABLES, err);
+	if (rc == HYDRO_OK)
+		rc = list_months(history->db, err);
 	if (rc == HYDRO_OK)
 		rc = meta_put(history->db, "format", HISTORY_FORMAT, err);
 	if (rc == HYDRO_OK)
 		rc = history_db_exec(history->db, "COMMIT", err);
 	if (rc != HYDRO_OK)
 		(void)sqlite3_exec(history->db, "ROLLBACK", NULL, NULL, NULL);
-	return rc;
+	return rc == HYDRO_OK ? rc : hd_error_while(err, "bringing %s from format %lld to %d", history->path, (long long)format, HISTORY_FORMAT);
 }
 
 static int check(struct hd_history *history, struct hydro_error *err)
@@ -121,7 +158,7 @@ static int check(struct hd_history *history, struct hydro_error *err)
 			return rc;
 	}
 	history->file_id = (uint64_t)meta_get(history->db, "file_id", 0);
-	history->run = (uint64_t)meta_get(history->db, "run", 0);
+	history->run = history->run_reserved = (uint64_t)meta_get(history->db, "run", 0);
 	history->status.merged_lsn = (uint64_t)meta_get(history->db, "cursor", 0);
 	return migrate(history, format, err);
 }
@@ -144,7 +181,28 @@ static int prepare_writer(struct hd_history *history, struct hydro_error *err)
 	int rc = HYDRO_OK;
 	for (size_t i = 0; rc == HYDRO_OK && i < HD_ARRAY_LEN(sql); i++)
 		rc = history_db_prepare(history->db, sql[i], stmts[i], err);
-	return rc;
+	return rc == HYDRO_OK ? history_months_open(history, err) : rc;
+}
+
+int history_step_done(sqlite3 *db, sqlite3_stmt *stmt, const char *doing, struct hydro_error *err)
+{
+	int code = sqlite3_step(stmt);
+	(void)sqlite3_reset(stmt);
+	return code == SQLITE_DONE ? HYDRO_OK : history_db_error(err, db, doing);
+}
+
+int history_run_next(struct hd_history *history, uint64_t more, struct hydro_error *err)
+{
+	/* Committed before it is used: a run that is rolled back has used its nonces. */
+	if (history->run + 1 + more > history->run_reserved) {
+		uint64_t reserved = history->run + HD_MAX(1 + more, (uint64_t)RUNS_RESERVED);
+		int rc = meta_put(history->db, "run", (int64_t)reserved, err);
+		if (rc != HYDRO_OK)
+			return rc;
+		history->run_reserved = reserved;
+	}
+	history->run++;
+	return HYDRO_OK;
 }
 
 int history_db_open(struct hd_history *history, struct hydro_error *err)
@@ -172,6 +230,7 @@ static void reader_free(struct history_reader *reader)
 	(void)sqlite3_finalize(reader->parts);
 	(void)sqlite3_finalize(reader->slices);
 	(void)sqlite3_finalize(reader->hours);
+	history_month_done(&reader->month);
 	(void)sqlite3_close(reader->db);
 	hd_chunk_codec_done(&reader->codec);
 	history_chunks_done(&reader->chunks);
@@ -192,6 +251,7 @@ void history_db_close(struct hd_history *history)
 				 history->set_cursor, history->set_hours, history->remove_hours};
 	for (size_t i = 0; i < HD_ARRAY_LEN(stmts); i++)
 		(void)sqlite3_finalize(stmts[i]);
+	history_months_close(history);
 	(void)sqlite3_close(history->db);
 	free(history->path);
 }
@@ -214,6 +274,8 @@ static int reader_new(struct hd_history *history, struct history_reader **ret, s
 		rc = history_db_prepare(reader->db, "SELECT key, data FROM slice WHERE key BETWEEN ? AND ? ORDER BY key", &reader->slices, err);
 	if (rc == HYDRO_OK)
 		rc = history_db_prepare(reader->db, "SELECT data FROM hours WHERE key = ?", &reader->hours, err);
+	if (rc == HYDRO_OK)
+		rc = history_month_prepare(&reader->month, reader->db, err);
 	if (rc != HYDRO_OK) {
 		reader_free(reader);
 		return rc;

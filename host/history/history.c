@@ -13,13 +13,13 @@
 
 #define MERGE_AFTER_MS HOUR_MS
 #define MERGE_PENDING (UINT64_C(1) << 30)
+#define MONTH_STEP_BYTES (4u << 20)
+#define MONTH_AFTER_MS (3 * DAY_MS)
 #define LOOK_EVERY_S 1
 #define ROLL_TIMEOUT_MS 30000
 #define READER_NAME "history"
-#define LOG_ERROR 0u
-#define LOG_INFO 2u
 
-static void event(struct hd_history *history, uint32_t level, const char *name, const char *text)
+void history_event(struct hd_history *history, uint32_t level, const char *name, const char *text)
 {
 	if (history->config.event)
 		history->config.event(history->config.event_arg, level, name, text);
@@ -43,6 +43,24 @@ int hd_history_merge(struct hd_history *history, bool roll, struct hydro_error *
 	set_error(history, rc == HYDRO_OK ? NULL : &own);
 	(void)pthread_mutex_unlock(&history->merge_lock);
 	return rc == HYDRO_OK ? rc : hd_error_set(err, rc, "%s", own.text);
+}
+
+int hd_history_merge_months(struct hd_history *history, int64_t now_ms, bool *ret_more, struct hydro_error *err)
+{
+	struct hydro_error own = {0};
+	(void)pthread_mutex_lock(&history->merge_lock);
+	int rc = history_months_step(history, now_ms, ret_more, &own);
+	(void)pthread_mutex_lock(&history->status_lock);
+	bool again = rc != HYDRO_OK && strcmp(history->status.month_error_text, own.text) == 0;
+	history->status.month_error_code = rc;
+	(void)snprintf(history->status.month_error_text, sizeof history->status.month_error_text, "%s", own.text);
+	(void)pthread_mutex_unlock(&history->status_lock);
+	(void)pthread_mutex_unlock(&history->merge_lock);
+	if (rc == HYDRO_OK)
+		return rc;
+	if (!again)
+		history_event(history, HISTORY_LOG_ERROR, "history_months_failed", own.text);
+	return hd_error_set(err, rc, "%s", own.text);
 }
 
 /* Whether it is time: enough in sealed segments, or a day that is over and not merged. *ret_roll: the open segment too. */
@@ -71,7 +89,10 @@ static void *merge_thread(void *arg)
 		bool roll;
 		struct hydro_error err = {0};
 		if (due(history, &rolled_day, &roll) && hd_history_merge(history, roll, &err) != HYDRO_OK)
-			event(history, LOG_ERROR, "history_merge_failed", err.text);
+			history_event(history, HISTORY_LOG_ERROR, "history_merge_failed", err.text);
+		/* A step a look: months have time, and others the machine. */
+		bool more;
+		(void)hd_history_merge_months(history, hd_clock_wall_ms(), &more, NULL);
 		(void)pthread_mutex_lock(&history->wake_lock);
 	}
 	(void)pthread_mutex_unlock(&history->wake_lock);
@@ -106,6 +127,10 @@ int hd_history_open(const struct hd_history_config *config, struct hd_history **
 		history->config.merge_after_ms = MERGE_AFTER_MS;
 	if (!history->config.merge_pending)
 		history->config.merge_pending = MERGE_PENDING;
+	if (!history->config.month_after_ms)
+		history->config.month_after_ms = MONTH_AFTER_MS;
+	if (!history->config.month_step_bytes)
+		history->config.month_step_bytes = MONTH_STEP_BYTES;
 	if (config->seal) {
 		hd_key_derive(config->seal, "history_", &history->seal);
 		history->sealed = true;

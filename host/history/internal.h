@@ -11,7 +11,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 
-#define HISTORY_FORMAT 2
+#define HISTORY_FORMAT 3 /* 2: slices; 3: months */
 #define DAY_MS INT64_C(86400000)
 #define HOUR_MS INT64_C(3600000)
 /* A (day, point) has at most this many parts more than its rows need; then they are all made one. */
@@ -20,7 +20,13 @@
 #define POINT_BITS 24u
 #define SLICE_BITS 10u
 #define SLICES_MAX ((1u << SLICE_BITS) - 1)
+#define MONTH_SEAL_BIT (INT64_C(1) << 61) /* and those of months */
 #define SLICE_SEAL_BIT (INT64_C(1) << 62) /* tells the nonces of slices from those of chunks */
+
+/* Frontier of a month that is merged whole: above every point. */
+#define MONTH_END (UINT32_C(1) << POINT_BITS)
+/* base of a (month, point) that stays by days. */
+#define MONTH_STAYS INT64_C(-1)
 
 /* Key of a chunk: day since 1970 (UTC) ‖ point ‖ seq, so that a merge writes in key order. */
 static inline int64_t history_key(int64_t day, uint32_t point, uint32_t seq)
@@ -39,12 +45,39 @@ static inline int64_t history_day(int64_t ts_ms)
 	return ts_ms >= 0 ? ts_ms / DAY_MS : -((-ts_ms + DAY_MS - 1) / DAY_MS);
 }
 
+/* Key of a (month, point): months since January 1970 (UTC) ‖ point. */
+static inline int64_t history_month_key(int64_t month, uint32_t point)
+{
+	return month << POINT_BITS | (int64_t)point;
+}
+
 /* Decoded chunks with their memory; the first `count` are in use. */
 struct history_chunks {
 	struct hd_chunk *list;
 	uint32_t count, capacity;
 };
 void history_chunks_done(struct history_chunks *chunks);
+/* One more, kept over; NULL without memory. */
+struct hd_chunk *history_chunks_next(struct history_chunks *chunks);
+
+/*
+ * What a connection's view of history.db has of one (month, point), read once: the rows of its month chunk, and which days
+ * may have chunks of their own. To be forgotten when the view changes.
+ */
+struct history_month {
+	sqlite3_stmt *state, *rest, *data;
+	bool has_month, has_point; /* what follows is loaded */
+	int64_t month, first_day, end_day;
+	bool known;      /* some point has something in history.db */
+	uint32_t next;   /* points below it are merged */
+	uint32_t point;
+	uint32_t days;   /* bit 0 = the 1st: chunks of the day may be there */
+	int64_t late;    /* rows that came to a merged month */
+	int64_t base;    /* rows of the month chunk, or MONTH_STAYS */
+	bool damaged;    /* the month chunk does not read: the writer goes on without its rows */
+	struct hd_chunk chunk;
+};
+
 
 /* What a run knows of a day it writes to. */
 struct history_day {
@@ -84,9 +117,39 @@ struct history_reader {
 	sqlite3_stmt *cursor, *parts, *slices, *hours;
 	struct hd_chunk_codec codec;
 	struct history_chunks chunks;
+	struct history_month month;
 	struct rowset journal, day;
 	struct hd_buf opened;
 };
+
+/* A range of chunks being gone through: a day's, or those of one of its slices. */
+struct history_month_cursor {
+	sqlite3_stmt *stmt;
+	uint32_t day, slice; /* of the month, from 0; 0 = its chunks */
+	uint32_t point;      /* at which it stands */
+};
+
+/* Statements that are prepared once and used again, as many as it takes. */
+struct history_stmts {
+	sqlite3_stmt **list;
+	uint32_t count, capacity;
+};
+
+/* Merging of months: kept over steps. */
+struct history_months {
+	sqlite3_stmt *list, *touch, *advance, *put, *set_rest, *drop_rest, *late, *drop_chunk, *drop_slice, *drop_slices;
+	struct history_month_cursor *cursors; /* a heap: the one at the lowest (point, day, slice) first */
+	uint32_t cursor_count, cursor_capacity;
+	struct history_stmts of_chunks, of_slices;
+	struct hd_buf raw, found;     /* chunks of the point under way */
+	struct hd_buf gone[2];        /* keys of chunks and slices that the step has merged */
+	int64_t *touched;    /* months that the merge of segments under way wrote to */
+	uint32_t touched_count, touched_capacity;
+	int64_t late_month;  /* whose late rows are being gone through, up to late_point */
+	uint32_t late_point;
+	struct history_month at; /* for the writer */
+};
+
 
 struct hd_history {
 	struct hd_history_config config;
@@ -108,7 +171,9 @@ struct hd_history {
 	struct history_chunks chunks;
 	struct rowset rows, day;
 	struct hd_buf chunk, sealed_chunk;
-	uint64_t run; /* number of the merge: versions nonces */
+	uint64_t run;          /* number of the merge: versions nonces */
+	uint64_t run_reserved; /* numbers up to it are committed */
+	struct history_months months;
 	struct history_days days; /* of the run */
 	uint64_t frames_waiting; /* in the database's log, not in its file yet */
 
@@ -125,6 +190,9 @@ struct hd_history {
 	struct hd_history_status status;
 };
 
+#define HISTORY_LOG_ERROR 0u
+void history_event(struct hd_history *history, uint32_t level, const char *name, const char *text);
+
 /* db.c */
 int history_db_open(struct hd_history *history, struct hydro_error *err);
 void history_db_close(struct hd_history *history);
@@ -133,6 +201,10 @@ int history_db_exec(sqlite3 *db, const char *sql, struct hydro_error *err);
 int history_db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret, struct hydro_error *err);
 struct history_reader *history_reader_take(struct hd_history *history, struct hydro_error *err);
 void history_reader_give(struct hd_history *history, struct history_reader *reader);
+
+/* A run number that nobody used, and `more` that follow it (history->run + 1 …) for whoever needs them; under merge_lock. */
+int history_run_next(struct hd_history *history, uint64_t more, struct hydro_error *err);
+int history_step_done(sqlite3 *db, sqlite3_stmt *stmt, const char *doing, struct hydro_error *err);
 
 /* seal of a chunk: run number ‖ sealed bytes, or the bytes as they are */
 int history_seal(struct hd_history *history, int64_t key, const struct hd_buf *chunk, struct hd_buf *ret, struct hydro_error *err);
@@ -163,8 +235,10 @@ int history_snapshot_begin(struct hd_history *history, const struct hd_history_q
 void history_snapshot_end(struct hd_history *history, struct history_reader *reader);
 /* All rows of a day within the query's bounds, settled, in reader->day. */
 int history_gather_day(struct hd_history *history, struct history_reader *reader, const struct hd_history_query *query, int64_t day, struct hydro_error *err);
-/* Whether the journal's rows of the snapshot touch the day. */
-bool history_journal_has_day(const struct history_reader *reader, int64_t day);
+/* Whether the journal's rows of the snapshot touch these days. */
+bool history_journal_has_days(const struct history_reader *reader, int64_t first_day, int64_t end_day);
+/* After the day was gathered: whether its month has nothing at all of any point. */
+bool history_month_is_empty(const struct history_reader *reader, int64_t day);
 
 /* hours.c: aggregates by hour of settled rows of one UTC day */
 struct history_hours {
@@ -178,5 +252,62 @@ bool history_hours_get(const void *data, size_t len, int64_t day, struct history
 
 /* merge.c */
 int history_merge(struct hd_history *history, struct hydro_error *err);
+
+/* month.c: which month a day belongs to, and what there is of a (month, point) */
+int64_t history_month_of(int64_t day);
+void history_month_bounds(int64_t month, int64_t *ret_first_day, int64_t *ret_end_day);
+/* "2025-03" */
+#define HISTORY_MONTH_TEXT 48u
+const char *history_month_text(int64_t month, char ret[HISTORY_MONTH_TEXT]);
+int history_month_prepare(struct history_month *view, sqlite3 *db, struct hydro_error *err);
+void history_month_done(struct history_month *view);
+static inline void history_month_forget(struct history_month *view)
+{
+	view->has_month = view->has_point = false;
+}
+/* Loads the (month, point) of the day, unless it is loaded. HYDRO_E_CORRUPT names point and month. */
+int history_month_load(struct hd_history *history, struct history_month *view, struct hd_chunk_codec *codec, struct hd_buf *opened, int64_t day,
+		       uint32_t point, struct hydro_error *err);
+/* Rows of the loaded month chunk with from_ms <= ts < to_ms. */
+const struct hd_sample *history_month_rows(const struct history_month *view, int64_t from_ms, int64_t to_ms, uint32_t *ret_count);
+static inline bool history_month_has_day(const struct history_month *view, int64_t day)
+{
+	return view->days >> (day - view->first_day) & 1u;
+}
+/* The seal of a month chunk is told from the others' by a bit of its key. */
+static inline int64_t history_month_seal_key(int64_t month, uint32_t point)
+{
+	return MONTH_SEAL_BIT | history_month_key(month, point);
+}
+
+/* A step of merging a month. */
+struct history_month_step {
+	struct hd_history *history;
+	struct history_months *months;
+	int64_t month, first_day, end_day, now_ms;
+	uint32_t next; /* the frontier, when the step begins and when it ends */
+	uint64_t bytes;
+	uint32_t points, merged, stayed;
+	int64_t begun_ns;
+};
+
+/* month_merge.c: the passes over a month, within a transaction */
+/* Of the day chunks of all points from step->next on, in order of points. *ret_given_up: the month stays by days. */
+int history_month_first_pass(struct history_month_step *step, bool *ret_given_up, struct hydro_error *err);
+/* Of points with more than a tenth of late rows, from months->late_point on. *ret_done: there is none left. */
+int history_month_late_pass(struct history_month_step *step, bool *ret_done, struct hydro_error *err);
+/* The next such point, MONTH_END without one. */
+int history_month_late_next(struct history_month_step *step, uint32_t *ret_point, struct hydro_error *err);
+int history_month_put_rest(struct hd_history *history, int64_t month, uint32_t point, uint32_t days, int64_t late, int64_t base, struct hydro_error *err);
+
+/* months.c: closed months, merged in steps; all under merge_lock */
+int history_months_open(struct hd_history *history, struct hydro_error *err);
+void history_months_close(struct hd_history *history);
+/* Within the transaction of a merge of segments: a day of a month was written; then what was written is put down. */
+int history_months_touch(struct hd_history *history, int64_t month, struct hydro_error *err);
+int history_months_touched(struct hd_history *history, struct hydro_error *err);
+/* `count` rows of a day came to the merged (month, point) that months.at has loaded. */
+int history_months_late(struct hd_history *history, int64_t day, uint32_t count, struct hydro_error *err);
+int history_months_step(struct hd_history *history, int64_t now_ms, bool *ret_more, struct hydro_error *err);
 
 #endif

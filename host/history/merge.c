@@ -136,10 +136,13 @@ static int range_write(struct run *run, struct hydro_error *err)
 	struct rowset *set = &history->rows;
 	rowset_clear(set);
 	for (struct input *input; (input = run_lowest(run));) {
-		if (set->count && (set->rows[0].point != input->sample.point || set->count == POINT_ROWS_MAX)) {
+		bool same = set->count && set->rows[0].point == input->sample.point;
+		if (set->count && (!same || set->count == POINT_ROWS_MAX)) {
 			int rc = write_point(history, err);
 			if (rc != HYDRO_OK)
 				return rc;
+			if (same)
+				history->run++; /* the same keys may be written again */
 		}
 		if (!rowset_add(set, &input->sample))
 			return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
@@ -176,19 +179,22 @@ static uint32_t touched_max(const struct run *run)
 static int transaction(struct run *run, struct hydro_error *err)
 {
 	struct hd_history *history = run->history;
-	char sql[96];
-	/* Counted up by itself first: a run that is rolled back has used its nonces. */
-	(void)snprintf(sql, sizeof sql, "UPDATE meta SET value = %llu WHERE key = 'run'", (unsigned long long)history->run + 1);
-	int rc = history_db_exec(history->db, sql, err);
+	uint64_t records = 0;
+	for (size_t i = 0; i < run->segment_count; i++)
+		records += run->segments[i].records;
+	int rc = history_run_next(history, records / POINT_ROWS_MAX, err);
 	if (rc != HYDRO_OK)
 		return rc;
-	history->run++;
 	rc = history_db_exec(history->db, "BEGIN IMMEDIATE", err);
 	if (rc != HYDRO_OK)
 		return rc;
 	history->days.count = 0;
+	history_month_forget(&history->months.at);
+	history->months.touched_count = 0;
 	history->days.touched_max = touched_max(run);
 	rc = run_write(run, err);
+	if (rc == HYDRO_OK)
+		rc = history_months_touched(history, err);
 	if (rc == HYDRO_OK)
 		rc = history_set_cursor(history, run->last_lsn, err);
 	if (rc == HYDRO_OK)

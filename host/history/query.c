@@ -12,7 +12,7 @@ void history_chunks_done(struct history_chunks *chunks)
 	*chunks = (struct history_chunks){0};
 }
 
-static struct hd_chunk *chunks_next(struct history_chunks *chunks)
+struct hd_chunk *history_chunks_next(struct history_chunks *chunks)
 {
 	if (chunks->count == chunks->capacity) {
 		uint32_t capacity = chunks->capacity ? chunks->capacity * 2 : 4;
@@ -36,7 +36,7 @@ static int read_chunks(struct hd_history *history, sqlite3_stmt *stmt, int64_t f
 	while (rc == HYDRO_OK && (code = sqlite3_step(stmt)) == SQLITE_ROW) {
 		const void *data;
 		size_t len;
-		struct hd_chunk *chunk = chunks_next(ret);
+		struct hd_chunk *chunk = history_chunks_next(ret);
 		if (!chunk)
 			rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory to read history");
 		else
@@ -101,20 +101,35 @@ static uint32_t journal_from(const struct history_reader *reader, int64_t day)
 	return low;
 }
 
-bool history_journal_has_day(const struct history_reader *reader, int64_t day)
+bool history_journal_has_days(const struct history_reader *reader, int64_t first_day, int64_t end_day)
 {
-	uint32_t at = journal_from(reader, day);
-	return at < reader->journal.count && reader->journal.rows[at].ts_ms < (day + 1) * DAY_MS;
+	uint32_t at = journal_from(reader, first_day);
+	return at < reader->journal.count && reader->journal.rows[at].ts_ms < end_day * DAY_MS;
+}
+
+bool history_month_is_empty(const struct history_reader *reader, int64_t day)
+{
+	const struct history_month *month = &reader->month;
+	return month->has_month && !month->known && day >= month->first_day && day < month->end_day &&
+	       !history_journal_has_days(reader, month->first_day, month->end_day);
 }
 
 int history_gather_day(struct hd_history *history, struct history_reader *reader, const struct hd_history_query *query, int64_t day, struct hydro_error *err)
 {
 	struct history_chunks *chunks = &reader->chunks;
-	int rc = history_parts(history, reader->parts, reader->slices, &reader->codec, &reader->opened, day, query->point, chunks, err);
+	struct history_month *month = &reader->month;
+	int rc = history_month_load(history, month, &reader->codec, &reader->opened, day, query->point, err);
+	chunks->count = 0;
+	if (rc == HYDRO_OK && history_month_has_day(month, day))
+		rc = history_parts(history, reader->parts, reader->slices, &reader->codec, &reader->opened, day, query->point, chunks, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	rowset_clear(&reader->day);
 	bool ok = true;
+	uint32_t of_month;
+	const struct hd_sample *rows = history_month_rows(month, HD_MAX(query->from_ms, day * DAY_MS), HD_MIN(query->to_ms, (day + 1) * DAY_MS), &of_month);
+	for (uint32_t i = 0; i < of_month; i++)
+		ok = ok && rowset_borrow(&reader->day, &rows[i]);
 	for (uint32_t i = 0; i < chunks->count; i++)
 		for (uint32_t k = 0; k < chunks->list[i].count; k++) {
 			const struct hd_sample *row = &chunks->list[i].samples[k];
@@ -133,10 +148,9 @@ int history_gather_day(struct hd_history *history, struct history_reader *reader
 static int give_days(struct hd_history *history, struct history_reader *reader, const struct hd_history_query *query, hd_history_row_fn row, void *arg,
 		     struct hydro_error *err)
 {
-	int64_t first = history_day(query->from_ms), last = history_day(query->to_ms - 1);
+	int64_t first = history_day(query->from_ms), last = history_day(query->to_ms - 1), step = query->descending ? -1 : 1;
 	uint32_t given = 0;
-	for (int64_t i = 0; i <= last - first; i++) {
-		int64_t day = query->descending ? last - i : first + i;
+	for (int64_t day = query->descending ? last : first; day >= first && day <= last; day += step) {
 		int rc = history_gather_day(history, reader, query, day, err);
 		for (uint32_t k = 0; rc == HYDRO_OK && k < reader->day.count; k++) {
 			rc = row(arg, &reader->day.rows[query->descending ? reader->day.count - 1 - k : k]);
@@ -145,6 +159,8 @@ static int give_days(struct hd_history *history, struct history_reader *reader, 
 		}
 		if (rc != HYDRO_OK)
 			return rc;
+		if (history_month_is_empty(reader, day))
+			day = query->descending ? reader->month.first_day : reader->month.end_day - 1;
 	}
 	return HYDRO_OK;
 }
@@ -155,6 +171,7 @@ int history_snapshot_begin(struct hd_history *history, const struct hd_history_q
 	struct history_reader *reader = history_reader_take(history, &own);
 	if (!reader)
 		return hd_error_set(err, own.code, "%s", own.text);
+	history_month_forget(&reader->month);
 	(void)pthread_rwlock_rdlock(&history->segments_lock);
 	int rc = history_db_exec(reader->db, "BEGIN", err);
 	if (rc == HYDRO_OK)

@@ -16,17 +16,10 @@
 /* A day of more slices has its aggregates derived from the rows, as reading them all to write these would take long. */
 #define HOURS_SLICES_MAX 8u
 
-static int step_done(sqlite3 *db, sqlite3_stmt *stmt, const char *doing, struct hydro_error *err)
-{
-	int code = sqlite3_step(stmt);
-	(void)sqlite3_reset(stmt);
-	return code == SQLITE_DONE ? HYDRO_OK : history_db_error(err, db, doing);
-}
-
 int history_set_cursor(struct hd_history *history, uint64_t lsn, struct hydro_error *err)
 {
 	(void)sqlite3_bind_int64(history->set_cursor, 1, (int64_t)lsn);
-	return step_done(history->db, history->set_cursor, "moving the cursor", err);
+	return history_step_done(history->db, history->set_cursor, "moving the cursor", err);
 }
 
 /* ---- days of a run ---- */
@@ -117,14 +110,14 @@ static int write_rows(struct hd_history *history, sqlite3_stmt *insert, int64_t 
 		return rc;
 	(void)sqlite3_bind_int64(insert, 1, key);
 	(void)sqlite3_bind_blob64(insert, 2, history->sealed_chunk.data, history->sealed_chunk.len, SQLITE_STATIC);
-	return step_done(history->db, insert, "writing a chunk", err);
+	return history_step_done(history->db, insert, "writing a chunk", err);
 }
 
 static int remove_parts(struct hd_history *history, int64_t day, uint32_t point, struct hydro_error *err)
 {
 	(void)sqlite3_bind_int64(history->remove, 1, history_key(day, point, 0));
 	(void)sqlite3_bind_int64(history->remove, 2, history_key(day, point, (1u << SEQ_BITS) - 1));
-	return step_done(history->db, history->remove, "replacing chunks", err);
+	return history_step_done(history->db, history->remove, "replacing chunks", err);
 }
 
 /* ---- aggregates ---- */
@@ -141,7 +134,7 @@ static int put_hours(struct hd_history *history, int64_t day, uint32_t point, co
 	if (rc == HYDRO_OK) {
 		(void)sqlite3_bind_int64(history->set_hours, 1, key);
 		(void)sqlite3_bind_blob64(history->set_hours, 2, sealed.data, sealed.len, SQLITE_STATIC);
-		rc = step_done(history->db, history->set_hours, "writing aggregates", err);
+		rc = history_step_done(history->db, history->set_hours, "writing aggregates", err);
 	}
 	history_hours_done(&hours);
 	hd_buf_done(&bytes);
@@ -160,7 +153,7 @@ static int write_hours(struct hd_history *history, const struct history_day *d, 
 	if (!d->has_hours)
 		return HYDRO_OK;
 	(void)sqlite3_bind_int64(history->remove_hours, 1, history_key(d->day, point, 0));
-	return step_done(history->db, history->remove_hours, "removing aggregates", err);
+	return history_step_done(history->db, history->remove_hours, "removing aggregates", err);
 }
 
 static bool borrow_chunks(struct rowset *set, const struct history_chunks *chunks)
@@ -180,17 +173,21 @@ static bool borrow_rows(struct rowset *set, const struct hd_sample *rows, uint32
 	return true;
 }
 
-/* As write_hours, where the rows lie in slices too. */
-static int slice_hours(struct hd_history *history, const struct history_day *d, uint32_t point, struct hydro_error *err)
+/* As write_hours, where the rows lie in slices or in a month chunk too. Without one that is damaged hours would be wrong: a
+ * query shall meet the damage instead. */
+static int all_hours(struct hd_history *history, const struct history_day *d, uint32_t point, struct hydro_error *err)
 {
-	if (!d->closed || history_slices_of(history, d->day) > HOURS_SLICES_MAX)
+	const struct history_month *month = &history->months.at;
+	if (!d->closed || month->damaged || history_slices_of(history, d->day) > HOURS_SLICES_MAX)
 		return write_hours(history, d, point, NULL, err);
 	struct history_chunks *chunks = &history->chunks;
 	int rc = history_parts(history, history->parts, history->slices, &history->codec, &history->sealed_chunk, d->day, point, chunks, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	rowset_clear(&history->day);
-	if (!borrow_chunks(&history->day, chunks))
+	uint32_t of_month;
+	const struct hd_sample *rows = history_month_rows(month, d->day * DAY_MS, (d->day + 1) * DAY_MS, &of_month);
+	if (!borrow_rows(&history->day, rows, of_month) || !borrow_chunks(&history->day, chunks))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for aggregates");
 	rowset_sort(&history->day);
 	rowset_settle(&history->day, false);
@@ -235,7 +232,8 @@ static int write_parts(struct hd_history *history, struct history_day *d, uint32
 	if (rc != HYDRO_OK)
 		return rc;
 	rowset_settle(set, false);
-	return history_slices_of(history, d->day) ? slice_hours(history, d, point, err) : write_hours(history, d, point, set, err);
+	bool elsewhere = history_slices_of(history, d->day) || history->months.at.chunk.count || history->months.at.damaged;
+	return elsewhere ? all_hours(history, d, point, err) : write_hours(history, d, point, set, err);
 }
 
 /* Into the run's slice of the day, which is begun with its first point. */
@@ -257,7 +255,7 @@ static int write_slice(struct hd_history *history, struct history_day *d, uint32
 	}
 	d->point = point;
 	d->seq = seq;
-	return rc == HYDRO_OK ? slice_hours(history, d, point, err) : rc;
+	return rc == HYDRO_OK ? all_hours(history, d, point, err) : rc;
 }
 
 /* Bytes of the chunks of a (day, point), slices aside, without reading them. */
@@ -284,14 +282,35 @@ static int pays(struct hd_history *history, const struct history_day *d, uint32_
 	return rc;
 }
 
-int history_write_day(struct hd_history *history, int64_t day, uint32_t point, const struct hd_sample *rows, uint32_t count, struct hydro_error *err)
+/* What the (month, point) has beside the day's parts. A damaged month chunk keeps nothing from being written beside it. */
+static int load_month(struct hd_history *history, int64_t day, uint32_t point, struct hydro_error *err)
 {
-	struct history_day *d;
+	struct history_month *month = &history->months.at;
+	struct hydro_error own = {0};
+	int rc = history_month_load(history, month, &history->codec, &history->sealed_chunk, day, point, &own);
+	if (rc == HYDRO_E_CORRUPT) {
+		history_event(history, HISTORY_LOG_ERROR, "history_month_damaged", own.text);
+		month->chunk.count = 0;
+		month->base = MONTH_STAYS;
+		month->has_point = month->damaged = true;
+		return HYDRO_OK;
+	}
+	return rc == HYDRO_OK ? rc : hd_error_set(err, rc, "%s", own.text);
+}
+
+/* The month keeps account of what was written to it. */
+static int note_month(struct hd_history *history, int64_t day, uint32_t point, uint32_t count, struct hydro_error *err)
+{
+	const struct history_month *month = &history->months.at;
+	int rc = history_months_touch(history, month->month, err);
+	return rc == HYDRO_OK && point < month->next ? history_months_late(history, day, count, err) : rc;
+}
+
+static int write_rows_of_day(struct hd_history *history, struct history_day *d, uint32_t point, const struct hd_sample *rows, uint32_t count, struct hydro_error *err)
+{
 	bool remake = false;
-	int rc = day_of(history, day, &d, err);
-	if (rc != HYDRO_OK)
-		return rc;
-	if (d->first_run || d->touched < history->days.touched_max || history_slices_of(history, day) == SLICES_MAX) {
+	int rc = HYDRO_OK;
+	if (d->first_run || d->touched < history->days.touched_max || history_slices_of(history, d->day) == SLICES_MAX) {
 		d->touched++;
 		return write_parts(history, d, point, rows, count, false, err);
 	}
@@ -300,4 +319,15 @@ int history_write_day(struct hd_history *history, int64_t day, uint32_t point, c
 	if (rc != HYDRO_OK)
 		return rc;
 	return remake ? write_parts(history, d, point, rows, count, true, err) : write_slice(history, d, point, rows, count, err);
+}
+
+int history_write_day(struct hd_history *history, int64_t day, uint32_t point, const struct hd_sample *rows, uint32_t count, struct hydro_error *err)
+{
+	struct history_day *d;
+	int rc = day_of(history, day, &d, err);
+	if (rc == HYDRO_OK)
+		rc = load_month(history, day, point, err);
+	if (rc == HYDRO_OK)
+		rc = write_rows_of_day(history, d, point, rows, count, err);
+	return rc == HYDRO_OK ? note_month(history, day, point, count, err) : rc;
 }

@@ -2,8 +2,9 @@
 /*
  *   bench_history [MEASUREMENTS] | sparse [POINTS]
  * History over N measurements (20 million) of hourly points on real series, three metrics raw and result, a year long:
- * bytes at rest and written, and 30 days of one point in process. The reference of the query is SQLite reading the same 30
- * rows of the same database by key, without decoding. `sparse`: many points with a reading each 50 s, merged while the day lasts, each time
+ * bytes at rest and written, and 30 days of one point in process, by day chunks; then its months are merged and the same
+ * is measured again, and a year of one point both ways. The reference of the queries of 30 days is SQLite reading the same
+ * rows of day chunks in the same database by key, without decoding; that of months is what day chunks gave. `sparse`: many points with a reading each 50 s, merged while the day lasts, each time
  * a point has so many rows: what that writes, what is at rest, and the day of one point in process.
  */
 #include "bench.h"
@@ -24,6 +25,8 @@
 #define HOUR_MS INT64_C(3600000)
 #define QUERIES 5000u
 #define WARM 500u
+#define YEAR_HOURS 8000 /* eleven months: a run of fewer measurements may end within the year */
+#define YEAR_QUERIES 500u
 
 struct options {
 	uint64_t measurements;
@@ -133,19 +136,19 @@ static uint64_t next(uint64_t *seed)
 	return *seed >> 33;
 }
 
-static void time_queries(struct hd_history *history, uint32_t points, int64_t hours, double *took_ms)
+static void time_queries(struct hd_history *history, uint32_t points, int64_t hours, int64_t window, uint32_t queries, double *took_ms)
 {
 	struct hydro_error err = {0};
 	uint64_t seed = 7;
-	for (uint32_t i = 0; i < QUERIES + WARM; i++) {
-		int64_t first = (int64_t)(next(&seed) % (uint64_t)(hours - 720));
-		struct hd_history_query q = {.point = (uint32_t)(next(&seed) % points), .from_ms = START_MS + first * HOUR_MS, .to_ms = START_MS + (first + 720) * HOUR_MS};
+	for (uint32_t i = 0; i < queries + WARM; i++) {
+		int64_t first = (int64_t)(next(&seed) % (uint64_t)(hours - window + 1));
+		struct hd_history_query q = {.point = (uint32_t)(next(&seed) % points), .from_ms = START_MS + first * HOUR_MS, .to_ms = START_MS + (first + window) * HOUR_MS};
 		uint32_t rows = 0;
 		int64_t start = hd_clock_real_ns();
 		if (hd_history_query(history, &q, count_row, &rows, &err) != HYDRO_OK)
 			die("query", &err);
-		if (rows < 719 || rows > 721)
-			die("a query did not give 30 days of rows", NULL);
+		if (rows < window - 1 || rows > window + 1)
+			die("a query did not give all of its rows", NULL);
 		if (i >= WARM)
 			took_ms[i - WARM] = (double)(hd_clock_real_ns() - start) / 1e6;
 	}
@@ -194,38 +197,75 @@ static double table_bytes(const char *path, const char *table)
 	return bytes;
 }
 
+/* As the thread does it, without its pauses; seconds taken. The longest step goes to *ret_step_ms. */
+static double merge_months(struct hd_history *history, double *ret_step_ms)
+{
+	struct hydro_error err = {0};
+	int64_t start = hd_clock_real_ns(), longest = 0;
+	for (bool more = true; more;) {
+		int64_t step = hd_clock_real_ns();
+		if (hd_history_merge_months(history, INT64_MAX / 2, &more, &err) != HYDRO_OK)
+			die("months", &err);
+		longest = HD_MAX(longest, hd_clock_real_ns() - step);
+	}
+	*ret_step_ms = (double)longest / 1e6;
+	return (double)(hd_clock_real_ns() - start) / 1e9;
+}
+
+static struct hd_history *open_history(const char *dir, struct hd_journal *journal, const struct hd_key *seal)
+{
+	struct hydro_error err = {0};
+	struct hd_history *history = NULL;
+	struct hd_history_config hc = {.dir = dir, .journal = journal, .seal = seal, .manual = true};
+	if (hd_history_open(&hc, &history, &err) != HYDRO_OK)
+		die("history", &err);
+	return history;
+}
+
 static void run(const struct options *options, const struct world *world, const struct hd_key *seal, const char *suffix)
 {
 	char journal_dir[512], history_dir[512], db[600], name[64];
 	struct hydro_error err = {0};
 	struct hd_journal *journal = NULL;
-	struct hd_history *history = NULL;
 	(void)snprintf(journal_dir, sizeof journal_dir, "%s/journal%s", options->dir, suffix);
 	(void)snprintf(history_dir, sizeof history_dir, "%s/history%s", options->dir, suffix);
 	(void)snprintf(db, sizeof db, "%s/history.db", history_dir);
 	struct hd_journal_config jc = {.dir = journal_dir, .seal = seal};
-	struct hd_history_config hc = {.dir = history_dir, .seal = seal, .manual = true};
 	if (hd_journal_open(&jc, &journal, &err) != HYDRO_OK)
 		die("journal", &err);
-	hc.journal = journal;
-	if (hd_history_open(&hc, &history, &err) != HYDRO_OK)
-		die("history", &err);
+	struct hd_history *history = open_history(history_dir, journal, seal);
 	uint64_t before = io_account("wchar"), dirtied_before = io_account("write_bytes");
 	int64_t start = hd_clock_real_ns();
 	uint64_t count = load(world, journal, history, options->measurements);
 	double seconds = (double)(hd_clock_real_ns() - start) / 1e9;
 	int64_t hours = (int64_t)(count / world->points);
 	static double took[QUERIES];
-	time_queries(history, world->points, hours, took);
-	double median = bench_quantile(took, QUERIES, 0.5), p99 = bench_quantile(took, QUERIES, 0.99);
-	double sqlite_ms = time_sqlite(db, world->points, hours / 24);
+	time_queries(history, world->points, hours, 720, QUERIES, took);
+	double median = bench_quantile(took, QUERIES, 0.5), p99 = bench_quantile(took, QUERIES, 0.99), year = NAN, year_months = NAN;
+	if (hours >= YEAR_HOURS) {
+		time_queries(history, world->points, hours, YEAR_HOURS, YEAR_QUERIES, took);
+		year = bench_quantile(took, YEAR_QUERIES, 0.5);
+	}
 	struct hd_journal_status journal_status;
 	hd_journal_status(journal, &journal_status);
+	hd_history_close(&history); /* so that its log is in its file */
+	double sqlite_ms = time_sqlite(db, world->points, hours / 24), at_rest = table_bytes(db, "chunk") + table_bytes(db, "slice");
+	double written = (double)(io_account("wchar") - before), dirtied = (double)(io_account("write_bytes") - dirtied_before), n = (double)count, step_ms;
+	history = open_history(history_dir, journal, seal);
+	before = io_account("wchar");
+	double months_s = merge_months(history, &step_ms);
+	time_queries(history, world->points, hours, 720, QUERIES, took);
+	double median_months = bench_quantile(took, QUERIES, 0.5), p99_months = bench_quantile(took, QUERIES, 0.99);
+	if (hours >= YEAR_HOURS) {
+		time_queries(history, world->points, hours, YEAR_HOURS, YEAR_QUERIES, took);
+		year_months = bench_quantile(took, YEAR_QUERIES, 0.5);
+	}
+	time_queries(history, world->points, hours, 24, QUERIES, took);
+	double day_months = bench_quantile(took, QUERIES, 0.5);
 	hd_history_close(&history);
 	hd_journal_close(&journal);
-	double written = (double)(io_account("wchar") - before), dirtied = (double)(io_account("write_bytes") - dirtied_before), n = (double)count;
-	double at_rest = table_bytes(db, "chunk") + table_bytes(db, "slice");
-	static const char by_key[] = "sqlite, the same rows undecoded";
+	double written_months = written + (double)(io_account("wchar") - before);
+	static const char by_key[] = "sqlite, the same rows undecoded", by_days[] = "by day chunks";
 	const struct bench_figure figures[] = {
 		{.name = "30_days_median", .value = median, .unit = "ms", .reference = sqlite_ms, .reference_name = by_key, .goal = 1},
 		{.name = "30_days_p99", .value = p99, .unit = "ms", .reference = sqlite_ms, .reference_name = by_key, .goal = 2},
@@ -234,6 +274,15 @@ static void run(const struct options *options, const struct world *world, const 
 		{.name = "written", .value = written / n, .unit = "bytes/measurement", .reference = NAN, .goal = 100},
 		{.name = "dirtied_folios_included", .value = dirtied / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
 		{.name = "written_by_journal", .value = (double)journal_status.written_bytes / n, .unit = "bytes/measurement", .reference = NAN, .goal = NAN},
+		{.name = "months_30_days_median", .value = median_months, .unit = "ms", .reference = median, .reference_name = by_days, .goal = 1},
+		{.name = "months_30_days_p99", .value = p99_months, .unit = "ms", .reference = p99, .reference_name = by_days, .goal = 2},
+		{.name = "months_year_median", .value = year_months, .unit = "ms", .reference = year, .reference_name = by_days, .goal = NAN},
+		{.name = "months_day_median", .value = day_months, .unit = "ms", .reference = NAN, .goal = NAN},
+		{.name = "months_at_rest", .value = (table_bytes(db, "month_chunk") + table_bytes(db, "chunk") + table_bytes(db, "slice")) / n, .unit = "bytes/measurement", .reference = at_rest / n,
+		 .reference_name = by_days, .goal = 16},
+		{.name = "months_written", .value = written_months / n, .unit = "bytes/measurement", .reference = written / n, .reference_name = by_days, .goal = 100},
+		{.name = "months_longest_step", .value = step_ms, .unit = "ms", .reference = NAN, .goal = NAN},
+		{.name = "months_merge", .value = n / months_s, .unit = "measurements/s", .reference = NAN, .goal = NAN},
 		{.name = "append_and_merge", .value = n / seconds, .unit = "measurements/s", .reference = NAN, .goal = NAN},
 	};
 	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {

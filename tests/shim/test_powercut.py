@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The shim forgets exactly what was not synced, and the journal survives a cut at every sync.
 
-test_powercut.py BIN [--long]: BIN has powercut.so, shim_script, power_journal and power_ledger. --long: every sync of a longer run, with
+test_powercut.py BIN [--long]: BIN has powercut.so, shim_script, power_journal, power_history and power_ledger. --long: every sync of a longer run, with
 parts of the unsynced left on the disk, and cuts in the recovery after a cut.
 """
 import os
@@ -129,6 +129,48 @@ def test_ledger(scratch):
     check(lost > 0, "a ledger that does not sync was not found out")
 
 
+def history_run(root, batches, **how):
+    return run(root, "power_history", "run", root, batches, root + ".acks", **how)
+
+
+def history_verify(root):
+    return subprocess.run([f"{BIN}/power_history", "verify", root, root + ".acks"], stderr=subprocess.PIPE, timeout=120)
+
+
+def test_history(scratch):
+    """History over its journal: segments and months are merged, months again with what came late; every row is there once."""
+    batches = 130 if LONG else 75
+    root = tempfile.mkdtemp(dir=scratch)
+    counter = os.path.join(scratch, "count")
+    result = history_run(root, batches, HYDRO_CUT_COUNT_FILE=counter)
+    check(result.returncode == 0 and history_verify(root).returncode == 0, f"history, without a cut: {result.stderr.decode()}")
+    db = sqlite3.connect(root + "/history/history.db")
+    months = db.execute("SELECT count(*) FROM months WHERE next > 0").fetchone()[0]
+    db.close()
+    check(months >= 2, f"history: {months} months were merged")
+    with open(counter, encoding="ascii") as file:
+        syncs = int(file.read())
+    cuts = 0
+    for k in range(1, syncs + 1, 1 if LONG else max(1, syncs // 40)):
+        for keep in (0, 50) if LONG or k % 5 == 1 else (0,):
+            root = tempfile.mkdtemp(dir=scratch)
+            for cut, seed in ((k, k), (1 + k % 23, k + 1)):  # again, in or after the recovery
+                result = history_run(root, batches, cut=cut, keep=keep, seed=seed)
+                check(result.returncode in (0, CUT), f"history, cut {k}: {result.returncode} {result.stderr.decode()}")
+            result = history_verify(root)
+            check(result.returncode == 0, f"history, cut {k}, keep {keep}: {result.returncode} {result.stderr.decode()}")
+            cuts += 2
+            drop(root)
+    for fault in ("write:ENOSPC:300:20", "write:EIO:900:50", "write:ENOSPC:1500", "sync:EIO:120:3"):  # it may say so and stop; what was acknowledged holds
+        root = tempfile.mkdtemp(dir=scratch)
+        result = history_run(root, batches, HYDRO_FAULT=fault)
+        check(result.returncode in (0, 3), f"history, {fault}: {result.returncode} {result.stderr.decode()}")
+        result = history_verify(root)
+        check(result.returncode == 0, f"history, {fault}: {result.returncode} {result.stderr.decode()}")
+        drop(root)
+    print(f"history: {cuts} cuts over {syncs} syncs")
+
+
 def append(root, batches, *more, **how):
     return run(root, "power_journal", "append", root + "/journal", batches, root + ".acks", *more, **how)
 
@@ -210,6 +252,7 @@ def main():
         test_shim(scratch)
         test_sqlite(scratch)
         test_journal(scratch)
+        test_history(scratch)
         test_ledger(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

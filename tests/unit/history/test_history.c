@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "check.h"
+#include "place.h"
 
 #include "base/clock.h"
 #include "base/timefmt.h"
@@ -19,46 +20,6 @@
 #define HOUR INT64_C(3600000)
 #define START INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
 
-struct place {
-	char dir[64];
-	char journal_dir[96], history_dir[96];
-	uint64_t merge_bytes;
-	struct hd_journal *journal;
-	struct hd_history *history;
-};
-
-static void open_place(struct place *p, const struct hd_key *seal)
-{
-	struct hydro_error err = {0};
-	struct hd_journal_config jc = {.dir = p->journal_dir, .segment_bytes = HD_JOURNAL_SEGMENT_BYTES_MIN, .commit_ms = HD_JOURNAL_COMMIT_NOW, .seal = seal};
-	cr_assert_eq(hd_journal_open(&jc, &p->journal, &err), HYDRO_OK, "%s", err.text);
-	struct hd_history_config hc = {.dir = p->history_dir, .journal = p->journal, .seal = seal, .manual = true, .merge_bytes = p->merge_bytes};
-	cr_assert_eq(hd_history_open(&hc, &p->history, &err), HYDRO_OK, "%s", err.text);
-}
-
-static void close_place(struct place *p)
-{
-	hd_history_close(&p->history);
-	hd_journal_close(&p->journal);
-}
-
-static void new_place(struct place *p, const struct hd_key *seal)
-{
-	*p = (struct place){.dir = "/tmp/hydro-history-XXXXXX"};
-	cr_assert_not_null(mkdtemp(p->dir));
-	(void)snprintf(p->journal_dir, sizeof p->journal_dir, "%s/journal", p->dir);
-	(void)snprintf(p->history_dir, sizeof p->history_dir, "%s/history", p->dir);
-	open_place(p, seal);
-}
-
-static void remove_place(struct place *p)
-{
-	char command[128];
-	close_place(p);
-	(void)snprintf(command, sizeof command, "rm -rf %s", p->dir);
-	cr_assert_eq(system(command), 0);
-}
-
 /* One sample a row: total and flow. */
 static void append(struct place *p, uint32_t point, int64_t ts, uint16_t rev, double total)
 {
@@ -71,17 +32,6 @@ static void append(struct place *p, uint32_t point, int64_t ts, uint16_t rev, do
 	cr_assert_not_null(hd_batch_add(batch, &sample));
 	while (hd_journal_append(p->journal, batch, &err) == HYDRO_E_AGAIN)
 		cr_assert_eq(hd_journal_flush(p->journal, 10000), HYDRO_OK);
-}
-
-static void flush(struct place *p)
-{
-	cr_assert_eq(hd_journal_flush(p->journal, 10000), HYDRO_OK);
-}
-
-static void merge(struct place *p)
-{
-	struct hydro_error err = {0};
-	cr_assert_eq(hd_history_merge(p->history, true, &err), HYDRO_OK, "%s", err.text);
 }
 
 struct seen {
@@ -462,7 +412,7 @@ Test(history, a_database_of_the_format_without_slices_is_taken_over)
 	(void)snprintf(path, sizeof path, "%s/history.db", p.history_dir);
 	sqlite3 *db = NULL;
 	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
-	cr_assert_eq(sqlite3_exec(db, "DROP TABLE slice; UPDATE meta SET value = 1 WHERE key = 'format'", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, "DROP TABLE slice; DROP TABLE month_chunk; DROP TABLE months; DROP TABLE month_rest; UPDATE meta SET value = 1 WHERE key = 'format'", NULL, NULL, NULL), SQLITE_OK);
 	(void)sqlite3_close(db);
 	open_place(&p, NULL);
 	expect_rows(&p, START, 10);
