@@ -61,7 +61,7 @@ struct hd_config {
 	int64_t memory_per_state_bytes;
 	const char *runner;
 	int64_t connections;
-	int64_t checkpoint_ms, collect_ahead_ms, collect_deep_ms; /* the first and the last may be HD_CONFIG_AUTO */
+	int64_t checkpoint_ms, replay_records, collect_ahead_ms, collect_deep_ms; /* the last may be HD_CONFIG_AUTO */
 	int64_t ahead_ms; /* a logger's time further ahead than this is flagged `clock` */
 	const char *ca_file;
 	const char *plugin_dirs[HD_CONFIG_LIST_MAX];

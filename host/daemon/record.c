@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #define DRAIN_MS 20000
-#define STATE_BYTES_OF_POINT 330
-#define STATE_BYTES_OF_SECOND 2000000 /* written by checkpoints at most, if it is left to us */
 
 static const double freshness_bounds[] = {0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30};
 
@@ -99,6 +97,7 @@ PIPELINE_GAUGE(overruns)
 PIPELINE_GAUGE(steps_off)
 PIPELINE_GAUGE(waits)
 PIPELINE_GAUGE(state_bytes)
+PIPELINE_GAUGE(state_behind)
 PIPELINE_GAUGE(queued)
 
 static const struct { const char *name, *help; double (*fn)(void *arg); } gauges[] = {
@@ -112,6 +111,7 @@ static const struct { const char *name, *help; double (*fn)(void *arg); } gauges
 	{"hydro_steps_off", "Lua steps of points that are switched off after three overruns.", pipeline_steps_off},
 	{"hydro_pipeline_waits_total", "Times a worker waited for the journal.", pipeline_waits},
 	{"hydro_state_written_bytes_total", "Bytes of step state written.", pipeline_state_bytes},
+	{"hydro_state_behind_records", "Records that a start after a crash would run again.", pipeline_state_behind},
 	{"hydro_journal_written_bytes_total", "Bytes written to the journal: batches, padding, zero fill, indexes.", journal_written},
 	{"hydro_pipeline_jobs_waiting", "Jobs waiting for a worker.", pipeline_queued},
 	{"hydro_journal_synced_lsn", "Highest durable record of the journal.", journal_synced_lsn},
@@ -205,14 +205,6 @@ static int open_scripts(struct hd_daemon *d, uint32_t workers, struct hydro_erro
 	return hd_scripts_open(&config, &d->scripts, err);
 }
 
-/* A round writes some 330 bytes a point. */
-static int64_t checkpoint_ms(const struct hd_daemon *d)
-{
-	int64_t ms = d->config->checkpoint_ms;
-	int64_t spread_ms = (int64_t)hd_points_count(d->points) * STATE_BYTES_OF_POINT / (STATE_BYTES_OF_SECOND / 1000);
-	return ms != HD_CONFIG_AUTO ? ms : HD_MAX(spread_ms, 60000);
-}
-
 int daemon_open_pipeline(struct hd_daemon *d, struct hydro_error *err)
 {
 	HD_CLEANUP(hd_cleanup_free) char *state = daemon_path(d, "state");
@@ -226,7 +218,7 @@ int daemon_open_pipeline(struct hd_daemon *d, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return hd_error_while(err, "loading the pipelines of %s", d->config->pipeline_dir);
 	struct hd_pipeline_config config = {
-		.workers = workers, .ahead_ms = d->config->ahead_ms, .checkpoint_ms = checkpoint_ms(d), .state_dir = state, .names = d->names, .points = d->points,
+		.workers = workers, .ahead_ms = d->config->ahead_ms, .checkpoint_ms = d->config->checkpoint_ms, .replay_records = (uint64_t)d->config->replay_records, .state_dir = state, .names = d->names, .points = d->points,
 		.history = read_history, .history_arg = d,
 		.call_lua = hd_scripts_call_lua, .call_lua_arg = d->scripts, .event = pipeline_event, .event_arg = d,
 	};

@@ -184,10 +184,10 @@ static void adopt_job(void *arg, struct hd_worker *w)
 	else
 		all_failed(all);
 	for (uint32_t shard = w->index; walk && shard < HD_SHARDS; shard += all->p->worker_count) {
-		const struct mapping *map = &all->p->keeper->maps[shard];
-		if (!map->data || all->p->lost[shard])
+		const struct hd_buf *image = &all->p->keeper->files[shard].image;
+		if (!image->data || all->p->lost[shard])
 			continue;
-		(void)hd_state_each(map->data, take_entry, walk);
+		(void)hd_state_each(image->data, take_entry, walk);
 		take_waiting(walk);
 		settle_shapes(walk);
 	}
@@ -232,7 +232,7 @@ uint32_t hd_pipeline_adopt_samples(struct hd_pipeline *p, uint32_t *ret_points, 
 	uint32_t count = 0;
 	max = HD_MIN(max, HD_ADOPT_SAMPLES_MAX);
 	for (uint32_t shard = 0; p->keeper && shard < HD_SHARDS; shard++) {
-		const struct hd_state_header *header = p->lost[shard] ? NULL : p->keeper->maps[shard].data;
+		const struct hd_state_header *header = p->lost[shard] ? NULL : (const void *)p->keeper->files[shard].image.data;
 		for (uint32_t number = 1; header && number <= header->shapes && count < max; number++) {
 			struct search search = {.p = p, .shape = hd_state_shape_at(header, number), .point = HD_POINT_NONE};
 			uint32_t known = 0;

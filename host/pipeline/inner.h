@@ -153,8 +153,8 @@ struct hd_worker {
 	struct hd_intake *intake; /* memory of the feed under way */
 	struct hd_swap *swap;     /* under way */
 	uint32_t swap_at;
-	uint32_t checkpoint_shard; /* next one, in turn */
-	int64_t checkpoint_ns;
+	int64_t checkpoint_ns;     /* when a shard is to be written by the time */
+	uint64_t checkpoint_lsn;   /* up to which shards were written for the records that came */
 	struct hd_pipeline_status count; /* relaxed atomics */
 };
 
@@ -269,7 +269,9 @@ uint64_t hd_keeper_lsn(const struct hd_pipeline *p, uint32_t shard);
 void hd_keeper_recovered(struct hd_pipeline *p);
 /* A point that gets its first plan takes the state it was read with. [worker] */
 void hd_keeper_take(struct hd_pipeline *p, uint32_t point, const struct hd_shape *shape, uint8_t *state, struct hd_swap_report *report);
-/* Writes the worker's next shard when it is time; all = every shard, now. */
+/* How many records lie behind the shard that is furthest behind: a start would run as many again. [any] */
+uint64_t hd_keeper_behind(const struct hd_pipeline *p);
+/* Writes those of the worker's shards that are due; all = every shard, now. */
 void hd_worker_checkpoint(struct hd_worker *w, bool all);
 
 #endif

@@ -3,16 +3,25 @@
 #ifndef HD_PIPELINE_KEEPER_H
 #define HD_PIPELINE_KEEPER_H
 
-#include "pipeline/state_file.h"
+#include "pipeline/state_frame.h"
 
 #include "base/queue.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 
-struct mapping {
-	void *data;
-	size_t len;
+/* A shard's file. */
+struct shard_file {
+	struct hd_buf image; /* what was read, until it is taken over */
+	/* keeper's thread after the start */
+	size_t end;      /* of its frames */
+	bool broken;     /* what changed is not all in it: only a frame of all points is written again */
+	_Atomic uint64_t lsn; /* up to which it holds everything; read by others */
+	/* worker's after the start */
+	uint32_t frames; /* behind the first */
+	uint64_t changed; /* entries in them */
+	uint64_t written_lsn; /* of the newest frame that was made */
+	_Atomic bool want_all; /* the next frame is to have all points: set by both, cleared by the worker */
 };
 
 struct hd_keeper {
@@ -20,8 +29,8 @@ struct hd_keeper {
 	bool started;
 	struct hd_queue *queue; /* of shard_image */
 	_Atomic bool stopping;
-	uint64_t shard_lsn[HD_SHARDS]; /* keeper's thread after the start */
-	struct mapping maps[HD_SHARDS];
+	struct shard_file files[HD_SHARDS];
+	_Atomic(uint64_t *) sums[HD_PAGES]; /* by point: of what was written last; owned by the points' workers */
 	/* Entries that no plan took over yet, by point; a pointer pair each. Owned by the point's worker after the start. */
 	_Atomic(struct hd_stored *) pages[HD_PAGES];
 	_Atomic bool recovered;
@@ -32,7 +41,7 @@ static inline void hd_keeper_path(const struct hd_pipeline *p, uint32_t shard, c
 	(void)snprintf(ret, size, "%s/%02x.state", p->config.state_dir, shard);
 }
 
-/* Maps and checks the files of all shards, on a thread for each worker; what they say of points is in place then. */
+/* Reads and checks the files of all shards, on a thread for each worker; what they say of points is in place then. */
 int hd_keeper_read(struct hd_pipeline *p, struct hydro_error *err);
 /* The point's plan has taken over what was kept. [worker] */
 void hd_keeper_forget(struct hd_pipeline *p, uint32_t point);

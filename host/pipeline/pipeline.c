@@ -11,7 +11,8 @@
 #define BATCH_MIN 256u
 #define DEFAULT_AHEAD_MS (5 * 60 * 1000)
 #define DEFAULT_WARMUP_MS (48 * 3600 * 1000)
-#define DEFAULT_CHECKPOINT_MS (60 * 1000)
+#define DEFAULT_CHECKPOINT_MS 600000
+#define DEFAULT_REPLAY_RECORDS 1000000
 #define STOP_NS (10 * HD_NS_PER_S)
 
 void hd_pipeline_event(const struct hd_pipeline *p, uint32_t level, const char *event, uint32_t point, const char *fmt, ...)
@@ -37,6 +38,7 @@ static int take_config(struct hd_pipeline *p, const struct hd_pipeline_config *g
 	c->batch_samples = c->batch_samples ? c->batch_samples : DEFAULT_BATCH;
 	c->ahead_ms = c->ahead_ms ? c->ahead_ms : DEFAULT_AHEAD_MS;
 	c->redo_warmup_ms = c->redo_warmup_ms ? c->redo_warmup_ms : DEFAULT_WARMUP_MS;
+	c->replay_records = c->replay_records ? c->replay_records : DEFAULT_REPLAY_RECORDS;
 	c->checkpoint_ms = c->checkpoint_ms ? c->checkpoint_ms : DEFAULT_CHECKPOINT_MS;
 	if (c->workers > HD_WORKERS_MAX)
 		return hd_error_set(err, HYDRO_E_INVALID, "workers: %u, at most %u", c->workers, HD_WORKERS_MAX);
@@ -275,6 +277,7 @@ void hd_pipeline_status(struct hd_pipeline *p, uint32_t worker, struct hd_pipeli
 		if (worker == UINT32_MAX || worker == i)
 			add_status(&p->workers[i].count, ret);
 	ret->state_bytes = atomic_load_explicit(&p->state_bytes, memory_order_relaxed);
+	ret->state_behind = hd_keeper_behind(p);
 }
 
 int hd_pipeline_meter_replaced(struct hd_worker *w, uint32_t point, int64_t at_ms, struct hydro_error *err)

@@ -46,7 +46,8 @@ struct hd_pipeline_config {
 	uint32_t batch_samples; /* samples of one batch at most; 0 = 2048 */
 	int64_t ahead_ms;       /* a timestamp further ahead of the wall clock is flagged `clock`; 0 = 5 min */
 	int64_t redo_warmup_ms; /* history read before late data, to bring state up; 0 = 48 h */
-	int64_t checkpoint_ms;  /* a round over all state shards; 0 = 60 s */
+	int64_t checkpoint_ms;  /* a round over all state shards by the time; 0 = 10 min */
+	uint64_t replay_records; /* (1,000,000) and so often that a start runs no more records of the journal again */
 	const char *state_dir;  /* where step state is kept; NULL = not kept; copied */
 	struct hd_names *names;
 	struct hd_points *points;
@@ -229,6 +230,7 @@ struct hd_pipeline_status {
 	uint64_t redone;       /* readings run again because of late data */
 	uint64_t waits;        /* times a worker waited for the journal: it was full, all batches were under way, or a sync was needed */
 	uint64_t state_bytes;  /* of step state written to its files; of all workers */
+	uint64_t state_behind; /* records behind the shard of state that is furthest behind; of all workers */
 	uint64_t queued;       /* jobs waiting now */
 };
 /* Of one worker, or the sum for worker = UINT32_MAX. [any] */

@@ -13,6 +13,8 @@
 struct writer {
 	struct hd_pipeline *p;
 	struct hd_buf *out;
+	bool all;
+	uint32_t written;
 	const struct hd_shape *live[SHAPES_MAX];
 	const struct hd_state_shape *read[SHAPES_MAX];
 	uint32_t shapes;
@@ -58,21 +60,40 @@ static uint32_t add_read_shape(struct writer *w, const struct hd_state_shape *sh
 	return w->shapes;
 }
 
-static void add_point(struct writer *w, uint32_t point, const struct hd_point_block *block)
+uint64_t hd_state_sum(const struct hd_state_point *point, uint64_t shape_hash, uint32_t generation)
+{
+	const size_t number = offsetof(struct hd_state_point, shape) / 8 * 8; /* the word with the shape's number */
+	const uint8_t *at = (const uint8_t *)point;
+	uint64_t sum = hd_hash_u64(shape_hash + generation), word;
+	for (uint32_t i = 0; i < point->bytes; i += 8) {
+		memcpy(&word, at + i, 8);
+		sum = (sum ^ (i == number ? point->point : word)) * UINT64_C(0x9fb21c651e98df25);
+		sum ^= sum >> 32;
+	}
+	return sum ? sum : 1;
+}
+
+static void add_values(struct writer *w, const struct hd_state_point *entry, const struct hd_point_block *block, const struct hd_latest_value *latest)
+{
+	for (uint32_t i = 0; i < entry->known; i++)
+		hd_buf_add(w->out, i < HD_KNOWN_INLINE ? &block->known[i] : &block->extra->more[i], sizeof(struct hd_known_raw));
+	for (uint32_t i = 0; i < entry->latest; i++) {
+		struct hd_value value = {latest->metrics[i].value, latest->metrics[i].metric, latest->metrics[i].quality};
+		hd_buf_add(w->out, &value, sizeof value);
+	}
+}
+
+/* Appends the point's entry, unless it is what `sum` says was written last and not all are wanted. */
+static void add_point(struct writer *w, uint32_t point, const struct hd_point_block *block, uint64_t *sum)
 {
 	struct hd_latest_value latest = {0};
-
 	struct hd_stored stored = {0};
-	bool have_latest = hd_latest_get(w->p->latest, point, &latest);
+	bool have_latest = hd_latest_get(w->p->latest, point, &latest), live = block->shape && block->shape != w->p->pass;
 	if (!block->shape)
 		(void)hd_keeper_stored(w->p, point, &stored);
 	struct hd_state_point entry = {.newest_ms = block->newest_ms, .config_version = block->shape ? block->plan_version : stored.point ? stored.point->config_version : 0, .point = point,
 				       .newest_rev = block->newest_rev, .known = block->known_count,
 				       .bits = block->bits & (HD_HOT_RAW_ONLY | HD_HOT_CLOCK)};
-	if (block->shape && block->shape != w->p->pass)
-		entry.shape = add_live_shape(w, block->shape);
-	else if (stored.shape)
-		entry.shape = add_read_shape(w, stored.shape);
 	if (have_latest) {
 		entry.latest_ms = latest.ts_ms;
 		entry.latest_rev = (uint16_t)latest.rev;
@@ -80,24 +101,34 @@ static void add_point(struct writer *w, uint32_t point, const struct hd_point_bl
 	}
 	size_t at = w->out->len;
 	hd_buf_add(w->out, &entry, sizeof entry);
-	for (uint32_t i = 0; i < entry.known; i++)
-		hd_buf_add(w->out, i < HD_KNOWN_INLINE ? &block->known[i] : &block->extra->more[i], sizeof(struct hd_known_raw));
-	for (uint32_t i = 0; i < entry.latest; i++) {
-		struct hd_value value = {latest.metrics[i].value, latest.metrics[i].metric, latest.metrics[i].quality};
-		hd_buf_add(w->out, &value, sizeof value);
-	}
-	if (entry.shape && block->shape)
+	add_values(w, &entry, block, &latest);
+	if (live)
 		hd_buf_add(w->out, block->data, block->shape->param_count * sizeof(double) + block->shape->state_bytes);
-	else if (entry.shape)
+	else if (stored.shape)
 		hd_buf_add(w->out, hd_stored_params(&stored), stored.shape->params * sizeof(double) + stored.shape->state_bytes);
 	pad(w->out);
-	if (!w->out->failed) {
-		entry.bytes = (uint32_t)(w->out->len - at);
-		memcpy(w->out->data + at, &entry, sizeof entry);
+	if (w->out->failed)
+		return;
+	entry.bytes = (uint32_t)(w->out->len - at);
+	memcpy(w->out->data + at, &entry, sizeof entry);
+	uint64_t now = hd_state_sum((const struct hd_state_point *)(const void *)(w->out->data + at), live ? block->shape->hash : stored.shape ? stored.shape->hash : 0,
+				    live ? block->shape->generation : stored.shape ? stored.shape->generation : 0);
+	if (now == *sum && !w->all) {
+		w->out->len = at;
+		return;
 	}
+	*sum = now;
+	w->written++;
+	entry.shape = live ? add_live_shape(w, block->shape) : stored.shape ? add_read_shape(w, stored.shape) : 0;
+	if (!entry.shape && (live || stored.shape)) { /* too many shapes: without step state */
+		w->out->len = at + sizeof entry + entry.known * sizeof(struct hd_known_raw) + entry.latest * sizeof(struct hd_value);
+		pad(w->out);
+		entry.bytes = (uint32_t)(w->out->len - at);
+	}
+	memcpy(w->out->data + at, &entry, sizeof entry);
 }
 
-bool hd_state_write(struct hd_pipeline *p, uint32_t shard, const uint32_t *points, uint32_t count, uint64_t lsn, struct hd_buf *ret)
+bool hd_state_write(struct hd_pipeline *p, uint32_t shard, const uint32_t *points, uint32_t count, uint64_t lsn, bool all, struct hd_buf *ret)
 {
 	struct hd_buf body = {0};
 	struct writer *w = calloc(1, sizeof *w);
@@ -105,15 +136,15 @@ bool hd_state_write(struct hd_pipeline *p, uint32_t shard, const uint32_t *point
 		return false;
 	w->p = p;
 	w->out = &body;
-	uint32_t written = 0;
+	w->all = all;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct hd_point_block *block = hd_pipeline_block_find(p, points[i]);
 		if (!block || (!block->newest_ms && !block->shape && !(block->bits & HD_HOT_CLOCK)))
 			continue;
-		add_point(w, points[i], block);
-		written++;
+		uint64_t *sum = hd_keeper_sum(p, points[i]), none = 0;
+		add_point(w, points[i], block, sum ? sum : &none);
 	}
-	struct hd_state_header header = {.magic = HD_STATE_MAGIC, .version = HD_STATE_VERSION, .shard = shard, .shapes = w->shapes, .points = written,
+	struct hd_state_header header = {.magic = HD_STATE_MAGIC, .version = HD_STATE_VERSION, .shard = shard, .shapes = w->shapes, .points = w->written,
 					 .lsn = lsn, .bytes = sizeof header + w->shape_bytes.len + body.len};
 	header.crc = hd_crc32c(hd_crc32c(0, w->shape_bytes.data, w->shape_bytes.len), body.data, body.len);
 	bool ok = !body.failed && !w->shape_bytes.failed;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A state file: the points of one shard as they were when everything up to an LSN had gone through them. Little-endian.
+ * An image of state: points of one shard as they were when everything up to an LSN had gone through them. Little-endian.
+ * Files hold images packed (state_frame.h); before version 2 a file was one image as it is.
  *
  *   header    magic, version, shard, shapes, points, LSN, bytes, CRC-32C of all that follows
  *   shapes    hash, generation, param_count, state_bytes, step_count; per step: identity, hash of the kind's name, state
  *             offset, bytes
  *   points    fixed part, known raws, latest values, params, state; each padded to 8
  *
- * Read in place from a mapping; inside the pipeline only.
+ * Read in place; inside the pipeline only.
  */
 #ifndef HD_PIPELINE_STATE_FILE_H
 #define HD_PIPELINE_STATE_FILE_H
@@ -71,8 +72,15 @@ static inline const uint8_t *hd_stored_state(const struct hd_stored *s)
 	return (const uint8_t *)(hd_stored_params(s) + s->shape->params);
 }
 
-/* Writes the shard's points as they are. `stored` gives what a point without plan was read with (NULL entries: none). */
-bool hd_state_write(struct hd_pipeline *p, uint32_t shard, const uint32_t *points, uint32_t count, uint64_t lsn, struct hd_buf *ret);
+/* Writes the shard's points as they are: all, or those that differ from what was written last of them. Points rise. [worker] */
+bool hd_state_write(struct hd_pipeline *p, uint32_t shard, const uint32_t *points, uint32_t count, uint64_t lsn, bool all, struct hd_buf *ret);
+/*
+ * A sum over an entry, to tell whether it is what was written last; never 0. Its shape is told by hash and generation, not by
+ * its number in an image. 64 bits: a change that is not seen is out of question.
+ */
+uint64_t hd_state_sum(const struct hd_state_point *point, uint64_t shape_hash, uint32_t generation);
+/* Where the sum of what was written last of the point is kept, 0 = nothing; NULL without memory. [the point's worker] */
+uint64_t *hd_keeper_sum(struct hd_pipeline *p, uint32_t point);
 /* Checks form, sizes and CRC; HYDRO_E_CORRUPT with what is wrong. */
 int hd_state_check(const void *data, size_t len, uint32_t shard, const char *path, struct hydro_error *err);
 /* A shape of a checked file, numbered from 1; NULL for 0. */

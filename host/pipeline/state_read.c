@@ -2,13 +2,13 @@
 /* Step state from its files at the start. Shards are of one worker each, so they are read, and their points' plans given, side by side. */
 #include "pipeline/keeper.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "base/fs.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#define STATE_FILE_BYTES_MAX ((size_t)1 << 30)
 
 /* The page of a point's entry, made if need be: by any of the threads that read. */
 static struct hd_stored *stored_page(struct hd_pipeline *p, uint32_t point)
@@ -23,6 +23,17 @@ static struct hd_stored *stored_page(struct hd_pipeline *p, uint32_t point)
 	return none;
 }
 
+uint64_t *hd_keeper_sum(struct hd_pipeline *p, uint32_t point)
+{
+	_Atomic(uint64_t *) *at = &p->keeper->sums[point / HD_PAGE_POINTS];
+	uint64_t *page = atomic_load_explicit(at, memory_order_acquire), *none = NULL;
+	if (!page && (page = calloc(HD_PAGE_POINTS, sizeof *page)) && !atomic_compare_exchange_strong(at, &none, page)) {
+		free(page);
+		page = none;
+	}
+	return page ? &page[point % HD_PAGE_POINTS] : NULL;
+}
+
 static int keep_entry(void *arg, const struct hd_stored *stored)
 {
 	struct hd_pipeline *p = arg;
@@ -34,6 +45,10 @@ static int keep_entry(void *arg, const struct hd_stored *stored)
 	if (stored->shape)
 		page[point % HD_PAGE_POINTS] = *stored;
 	const struct hd_state_point *entry = stored->point;
+	uint64_t *sum = hd_keeper_sum(p, point);
+	if (!sum)
+		return HYDRO_E_NOMEM;
+	*sum = hd_state_sum(entry, stored->shape ? stored->shape->hash : 0, stored->shape ? stored->shape->generation : 0);
 	const struct hd_known_raw *known = hd_stored_known(stored);
 	block->newest_ms = entry->newest_ms;
 	block->newest_rev = entry->newest_rev;
@@ -51,34 +66,23 @@ static int keep_entry(void *arg, const struct hd_stored *stored)
 	return HYDRO_OK;
 }
 
-static int map_file(const char *path, struct mapping *ret, struct hydro_error *err)
-{
-	HD_CLEANUP(hd_cleanup_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	if (fd < 0)
-		return errno == ENOENT ? HYDRO_E_NOTFOUND : hd_error_errno(err, HYDRO_E_IO, errno, "cannot open %s", path);
-	if (fstat(fd, &st) != 0)
-		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot read %s", path);
-	if (st.st_size == 0)
-		return hd_error_set(err, HYDRO_E_CORRUPT, "state file %s is empty", path);
-	void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (data == MAP_FAILED)
-		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot map %s", path);
-	*ret = (struct mapping){data, (size_t)st.st_size};
-	return HYDRO_OK;
-}
-
 /* A file that does not check is set aside: its points begin at the journal's oldest record instead. */
 static int read_shard(struct hd_pipeline *p, uint32_t shard, struct hydro_error *err)
 {
 	struct hd_keeper *k = p->keeper;
 	char path[4096], aside[4200];
 	hd_keeper_path(p, shard, path, sizeof path);
-	int rc = map_file(path, &k->maps[shard], err);
+	struct shard_file *file = &k->files[shard];
+	struct hd_buf data = {0};
+	struct hd_frames frames = {0};
+	atomic_store(&file->want_all, true);
+	int rc = hd_fs_read(path, STATE_FILE_BYTES_MAX, &data, err);
+	if (rc == HYDRO_OK)
+		rc = hd_frames_read(data.data, data.len, shard, path, &frames, err);
+	hd_buf_done(&data);
+	atomic_store(&file->want_all, rc != HYDRO_OK || frames.end == 0);
 	if (rc == HYDRO_E_NOTFOUND)
 		return HYDRO_OK;
-	if (rc == HYDRO_OK)
-		rc = hd_state_check(k->maps[shard].data, k->maps[shard].len, shard, path, err);
 	if (rc == HYDRO_E_CORRUPT) {
 		(void)snprintf(aside, sizeof aside, "%s.corrupt", path);
 		(void)rename(path, aside);
@@ -89,8 +93,13 @@ static int read_shard(struct hd_pipeline *p, uint32_t shard, struct hydro_error 
 	}
 	if (rc != HYDRO_OK)
 		return rc;
-	k->shard_lsn[shard] = ((const struct hd_state_header *)k->maps[shard].data)->lsn;
-	rc = hd_state_each(k->maps[shard].data, keep_entry, p);
+	file->image = frames.image;
+	file->end = frames.end;
+	file->frames = frames.frames ? frames.frames - 1 : 0;
+	file->changed = frames.changed;
+	file->written_lsn = frames.lsn;
+	atomic_store(&file->lsn, frames.lsn);
+	rc = hd_state_each(file->image.data, keep_entry, p);
 	return rc == HYDRO_OK ? rc : hd_error_set(err, rc, "no memory for the state of points");
 }
 

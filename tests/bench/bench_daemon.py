@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Figures of the real daemon with the simulator over HTTP: freshness, recovery, scale. One JSON line per figure.
 
-  bench_daemon.py freshness | recovery [KILLS] | scale [POINTS]
+  bench_daemon.py freshness | recovery [KILLS] | scale [POINTS [MINUTES]]
+
+scale waits MINUTES more once all points were polled, for history to be merged: 15 for a million points and the defaults.
 """
 import json
 import os
@@ -135,13 +137,19 @@ def cpu_seconds(process):
 
 
 def written(daemon):
-    """Bytes of step state, of the journal, and of all files as the kernel counts them (whole folios), since the start."""
+    """Bytes of step state, of the journal, and of all files as the kernel counts them (whole folios, those of merges too), since the start."""
     metrics = daemon.metrics()
     io = dict(line.split(": ") for line in pathlib.Path(f"/proc/{daemon.process.pid}/io").read_text().splitlines())
     return metrics["hydro_state_written_bytes_total"], metrics["hydro_journal_written_bytes_total"], int(io["write_bytes"])
 
 
-def scale(points):
+def log_field(text, event, field):
+    """Of the last line with that event, or None."""
+    lines = [json.loads(line) for line in text.splitlines() if f'"event.action":"{event}"' in line]
+    return lines[-1].get("hydro." + field) if lines else None
+
+
+def scale(points, minutes):
     folder = hydrolab.folder_for("bench")
     sim = daemon = None
     poll, logger = 300, 50
@@ -159,14 +167,17 @@ def scale(points):
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port, wait=300)
         figure("scale", "cold_first_start", time.monotonic() - start, "s", 20, n=points)
         say(f"every point is polled once in {poll} s…")
-        end, highest = time.monotonic() + poll + 30, 0
+        end, highest, behind = time.monotonic() + poll + 30 + 60 * minutes, 0, 0
         while time.monotonic() < end:
             time.sleep(15)
-            highest = max(highest, memory_mib(daemon))
-            say(f"  {int(daemon.metrics()['hydro_measurements_total'])} measurements, {memory_mib(daemon):.0f} MiB")
+            metrics = daemon.metrics()
+            highest, behind = max(highest, memory_mib(daemon)), max(behind, metrics["hydro_state_behind_records"])
+            say(f"  {int(metrics['hydro_measurements_total'])} measurements, {memory_mib(daemon):.0f} MiB, {int(metrics['hydro_state_behind_records'])} records behind, "
+                f"{int(metrics['hydro_history_merged_lsn'])} merged")
         before, used, at, bytes_before = buckets(daemon), cpu_seconds(daemon), time.monotonic(), written(daemon)
         per_second = rate(daemon, 60)
         state, journal, dirtied = ((now - old) / (time.monotonic() - at) for now, old in zip(written(daemon), bytes_before))
+        behind = max(behind, daemon.metrics()["hydro_state_behind_records"])
         used = (cpu_seconds(daemon) - used) / (time.monotonic() - at)
         value, batches = quantile(before, buckets(daemon), 0.99)
         highest = max(highest, memory_mib(daemon))
@@ -176,7 +187,18 @@ def scale(points):
         figure("scale", "cpu", used, "cores", n=points)
         figure("scale", "state_written", state, "bytes/s of checkpoints", n=points)
         figure("scale", "journal_and_state_written", (journal + state) / per_second, "bytes/measurement, history aside", n=points)
-        figure("scale", "dirtied", dirtied / per_second, "bytes/measurement as the kernel counts, merges included", n=points)
+        metrics = daemon.metrics()
+        merged = metrics["hydro_history_merged_lsn"]
+        history = metrics["hydro_history_written_bytes_total"] / merged if merged else None
+        figure("scale", "history_written", history, "bytes/measurement merged, log and file", n=int(merged))
+        figure("scale", "written", (journal + state) / per_second + history if merged else None, "bytes/measurement: journal, state, history", 100, n=points)
+        figure("scale", "dirtied", dirtied / per_second, "bytes/measurement as the kernel counts, in the same minute", n=points)
+        figure("scale", "state_behind", behind, "records a crash would run again, at most", 1000000, n=points)
+        daemon.kill(signal.SIGKILL)
+        start = time.monotonic()
+        daemon = hydrolab.Daemon(folder / "hydrod", sim.port, wait=300)
+        figure("scale", "ready_after_kill", time.monotonic() - start, "s", 2, n=points)
+        figure("scale", "run_again", log_field(daemon.log_text(), "recovered", "records"), "records", 1000000, n=points)
         daemon.stop(120)
         start = time.monotonic()
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port, wait=300)
@@ -196,7 +218,7 @@ def main():
     elif what == "recovery":
         recovery(int(sys.argv[2]) if len(sys.argv) > 2 else 30)
     elif what == "scale":
-        scale(int(sys.argv[2]) if len(sys.argv) > 2 else 1000000)
+        scale(int(sys.argv[2]) if len(sys.argv) > 2 else 1000000, float(sys.argv[3]) if len(sys.argv) > 3 else 0)
     else:
         sys.exit(__doc__)
 

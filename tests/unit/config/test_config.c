@@ -58,9 +58,9 @@ Test(config, times_that_may_be_left_to_the_daemon_are_auto_or_given)
 	struct hydro_error err = {0};
 	struct hd_buf json = {0};
 	cr_assert_eq(parse("return {}", &config, &err), HYDRO_OK, "%s", err.text);
-	cr_assert(config->checkpoint_ms == HD_CONFIG_AUTO && config->collect_deep_ms == HD_CONFIG_AUTO && config->collect_ahead_ms == 6 * 3600000);
+	cr_assert(config->checkpoint_ms == 600000 && config->replay_records == 1000000 && config->collect_deep_ms == HD_CONFIG_AUTO && config->collect_ahead_ms == 6 * 3600000);
 	hd_config_json(config, &json);
-	cr_assert_not_null(strstr(hd_buf_text(&json), "\"pipelines.checkpoint\":\"auto\""), "%s", hd_buf_text(&json));
+	cr_assert_not_null(strstr(hd_buf_text(&json), "\"collect.deep\":\"auto\""), "%s", hd_buf_text(&json));
 	hd_buf_done(&json);
 	hd_config_free(&config);
 	cr_assert_eq(parse("return { pipelines = { checkpoint = '5m' }, collect = { deep = '0s', ahead = '0s' } }", &config, &err), HYDRO_OK, "%s", err.text);
