@@ -189,7 +189,8 @@ def test_history_is_a_table_a_plot_or_json():
 
 def test_watch_prints_a_line_a_measurement():
     env = dict(os.environ, HYDRO_URL=f"http://127.0.0.1:{state['daemon'].port}", HYDRO_API_KEY=state["daemon"].key)
-    watch = subprocess.Popen([str(BIN / "hydroctl"), "watch", state["point"]["name"]], stdout=subprocess.PIPE, text=True, env=env)
+    watch = subprocess.Popen([str(BIN / "hydroctl"), "watch", state["point"]["name"]], stdout=subprocess.PIPE, text=True, env=env,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's background job ignores it
     line = watch.stdout.readline()
     watch.send_signal(signal.SIGINT)
     watch.wait(10)
