@@ -5,7 +5,9 @@
 
 #include "base/timefmt.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -350,5 +352,46 @@ Test(months, killed_at_any_moment_of_merging_it_goes_on_and_nothing_is_lost_or_d
 	merge_months(&w.place, LATER);
 	cr_assert_eq(world_number(&w.place, "SELECT count(*) FROM month_chunk"), 3 * (WORLD_POINTS - 1));
 	world_check_all(&w, 10);
+	world_end(&w);
+}
+
+struct asker {
+	struct hd_history *history;
+	uint32_t rows; /* of point 0 */
+	atomic_bool stop;
+	atomic_uint asked, wrong;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *asker = arg;
+	for (bool descending = false; !atomic_load(&asker->stop); descending = !descending) {
+		struct hd_history_query q = {.point = 0, .from_ms = JANUARY, .to_ms = APRIL, .descending = descending};
+		uint32_t rows = 0;
+		if (hd_history_query(asker->history, &q, ignore, &rows, NULL) != HYDRO_OK || rows != asker->rows)
+			atomic_fetch_add(&asker->wrong, 1);
+		atomic_fetch_add(&asker->asked, 1);
+	}
+	return NULL;
+}
+
+Test(months, queries_meanwhile_see_each_row_once)
+{
+	struct world w;
+	world_begin(&w, NULL, 1);
+	world_fill(&w, JANUARY, APRIL);
+	world_stored(&w);
+	merge(&w.place);
+	struct asker asker = {.history = w.place.history, .rows = 90 * 24};
+	pthread_t threads[2];
+	for (size_t i = 0; i < HD_ARRAY_LEN(threads); i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, ask, &asker), 0);
+	cr_assert_geq(merge_months(&w.place, LATER), 3 * (WORLD_POINTS - 1));
+	while (atomic_load(&asker.asked) < 10)
+		(void)usleep(1000);
+	atomic_store(&asker.stop, true);
+	for (size_t i = 0; i < HD_ARRAY_LEN(threads); i++)
+		cr_assert_eq(pthread_join(threads[i], NULL), 0);
+	cr_assert_eq(atomic_load(&asker.wrong), 0, "%u of %u", atomic_load(&asker.wrong), atomic_load(&asker.asked));
 	world_end(&w);
 }
