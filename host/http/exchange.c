@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DISCARD_BYTES_MAX (1u << 20)
+#define DISCARD_BYTES_MAX (4u << 20)
 #define STATE_NEW 0u
 #define STATE_BODY 1u
 #define STATE_RUNNING 2u /* a worker has it, or had it: the next call queues the answer */
@@ -238,6 +238,21 @@ static enum MHD_Result start_running(struct hd_exchange *x)
 	return MHD_YES;
 }
 
+/*
+ * Whether the body of a refused request is read first: closing on a client that is still sending resets the connection, and it may
+ * never see the answer. Not one that waits for the server's word, nor one that is too long to be read for nothing.
+ */
+static bool reads_body_first(const struct hd_exchange *x)
+{
+	const char *length = MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	if (MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT))
+		return false;
+	if (MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+		return true;
+	unsigned long long bytes = length ? strtoull(length, NULL, 10) : 0;
+	return bytes > 0 && bytes <= DISCARD_BYTES_MAX;
+}
+
 enum MHD_Result hd_exchange_access(struct hd_exchange *x, const char *method, const char *upload, size_t *upload_len)
 {
 	if (hd_thread_role() == HD_ROLE_ANY)
@@ -245,7 +260,7 @@ enum MHD_Result hd_exchange_access(struct hd_exchange *x, const char *method, co
 	if (x->state == STATE_NEW) {
 		x->state = STATE_BODY;
 		hd_gate_check(x, method);
-		if (x->failed_status) {
+		if (x->failed_status && !reads_body_first(x)) {
 			hd_receive_end(&x->http->receiving, x->connection);
 			return answer(x);
 		}

@@ -240,6 +240,29 @@ Test(server, large_bodies_are_spooled_and_oversized_ones_refused)
 	end(&w);
 }
 
+Test(server, a_client_that_sends_its_body_without_asking_still_sees_why_it_was_refused)
+{
+	struct world w;
+	uint16_t port = begin(&w, 2, 16);
+	const char *head = "POST /thing HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2097152\r\n\r\n";
+	int fd = fetch_raw(port, head, strlen(head));
+	char *body = calloc(1, 2u << 20);
+	cr_assert(fd >= 0 && body);
+	for (size_t sent = 0; sent < 2u << 20;) {
+		ssize_t n = send(fd, body + sent, HD_MIN((size_t)65536, (2u << 20) - sent), MSG_NOSIGNAL);
+		cr_assert_gt(n, 0, "the connection was closed after %zu bytes", sent);
+		sent += (size_t)n;
+		(void)usleep(2000);
+	}
+	struct hd_buf answer = {0};
+	cr_assert(fetch_until(fd, "urn:hydro:problem", &answer));
+	cr_assert_eq(strncmp(hd_buf_text(&answer), "HTTP/1.1 401 ", 13), 0);
+	hd_buf_done(&answer);
+	(void)close(fd);
+	free(body);
+	end(&w);
+}
+
 Test(server, a_key_runs_a_write_once)
 {
 	struct world w;
