@@ -240,6 +240,8 @@ static void apply_point(struct hd_collect *c, const struct change *change)
 	struct entry *entry = &c->schedule.entries[change->index];
 	const struct hd_point *point = hd_points_get(c->config.points, change->index);
 	bool known = entry->period_s > 0;
+	if (!known && c->config.after_crash && c->config.overlap_ms > 0)
+		entry->bits |= ENTRY_OVERLAP;
 	uint32_t was = known ? entry->account : HD_POINT_NONE;
 	uint32_t is = point && change->slot < c->account_count ? change->slot : HD_POINT_NONE;
 	bool keep = known && was == is && !change->soon && entry->state != ENTRY_OFF;

@@ -122,6 +122,8 @@ struct hd_collect_config {
 	                            * asked late would move the newest reading past what the others have not been asked for. As the pipeline's */
 	int64_t overlap_ms;        /* how far before the newest reading is asked once every overlap_every_ms; < 0: never */
 	int64_t overlap_every_ms;  /* 0: overlap_ms */
+	bool after_crash;          /* each point's first poll looks back by the overlap: some parts of the last one before may have been stored
+	                            * and others, whose answers were still to come, not */
 	int64_t deep_ms;           /* the same further back and less often, for what providers take in hours late; < 0: never */
 	int64_t deep_every_ms;     /* 0: half of deep_ms, so that an outage at the time of one look leaves another */
 	int64_t behind_ms;         /* how far back a part that failed while others did not is asked again */

@@ -45,6 +45,7 @@ struct hd_daemon {
 	struct hd_pipeline_link *link;
 	struct hd_derive *derive;
 	struct hd_pipeline *pipeline;
+	uint64_t recovered; /* records that the start ran again: 0 after an orderly end */
 	struct hd_scripts *scripts;
 	struct hd_net *net;
 	struct hd_collect_wiring wiring;

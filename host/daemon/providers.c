@@ -172,7 +172,7 @@ int daemon_open_collect(struct hd_daemon *d, struct hydro_error *err)
 	struct hd_collect_config config = {
 		.ahead_ms = d->config->collect_ahead_ms ? d->config->collect_ahead_ms : -1, .deep_ms = deep_ms(d), .net = d->net, .points = d->points, .providers = providers, .provider_count = count, .in_flight_max = (uint32_t)d->config->connections,
 		.sim_until_ms = d->options->until_ms, .sim_step_ms = d->options->step_ms,
-		.skew_ms = HD_MAX(d->config->ahead_ms, 1),
+		.skew_ms = HD_MAX(d->config->ahead_ms, 1), .after_crash = d->recovered > 0,
 	};
 	d->wiring = (struct hd_collect_wiring){.pipeline = d->pipeline, .names = d->names, .account = look_up_account, .account_arg = d, .idle = is_idle, .idle_arg = d};
 	hd_collect_wire(&d->wiring, &config.ops);

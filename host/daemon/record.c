@@ -231,11 +231,10 @@ int daemon_open_pipeline(struct hd_daemon *d, struct hydro_error *err)
 	rc = hd_scripts_start(d->scripts, d->pipeline, err);
 	if (rc != HYDRO_OK)
 		return hd_error_while(err, "building the plans of all points");
-	uint64_t records = 0;
-	rc = hd_pipeline_recover(d->pipeline, &records, err);
+	rc = hd_pipeline_recover(d->pipeline, &d->recovered, err);
 	if (rc != HYDRO_OK)
 		return hd_error_while(err, "bringing the step state to the journal's end");
-	hd_log(HD_LOG_INFO, "pipeline", "recovered", HD_I("records", records));
+	hd_log(HD_LOG_INFO, "pipeline", "recovered", HD_I("records", d->recovered));
 	HD_CLEANUP(hd_cleanup_free) char *cursor = daemon_path(d, "derived");
 	struct hd_derive_config derive = {.pipeline = d->pipeline, .points = d->points, .names = d->names, .journal = d->journal, .cursor_path = cursor,
 					  .event = daemon_log_event, .event_arg = (void *)(uintptr_t)"pipeline"};

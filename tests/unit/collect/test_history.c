@@ -155,6 +155,22 @@ Test(history, a_little_of_the_past_is_asked_again_now_and_then)
 	fake_free(f);
 }
 
+Test(history, after_a_crash_the_first_poll_looks_back)
+{
+	for (int crashed = 0; crashed < 2; crashed++) {
+		struct fake *f = fake_new();
+		f->config.overlap_ms = 600000;
+		f->config.overlap_every_ms = 100 * HOUR_MS;
+		f->config.after_crash = crashed;
+		uint32_t p = fake_point(f, 60, 0);
+		int64_t newest = f->newest_ms[p] = fake_now() - 60000;
+		fake_open(f);
+		fake_run(f, 60000, 1000);
+		cr_assert_eq(f->requests[0].from_ms, newest + 1 - (crashed ? 600000 : 0));
+		fake_free(f);
+	}
+}
+
 Test(history, a_logger_ahead_of_the_clock_is_asked_for_its_latest)
 {
 	struct fake *f = fake_new();
