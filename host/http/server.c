@@ -105,15 +105,15 @@ static int listen_on(struct hd_http *http, struct hydro_error *err)
 	if (rc != HYDRO_OK)
 		return rc;
 	errno = 0;
-	http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
-					on_access, http, MHD_OPTION_THREAD_POOL_SIZE, http->config.threads,
+	http->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, http->port, NULL, NULL,
+					on_access, http, MHD_OPTION_LISTEN_SOCKET, http->listener.fd, MHD_OPTION_THREAD_POOL_SIZE, http->config.threads,
 					MHD_OPTION_CONNECTION_LIMIT, http->config.connections, MHD_OPTION_CONNECTION_TIMEOUT, http->config.timeout_s,
 					MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
 					MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, hd_receive_notify,
 					&http->receiving, MHD_OPTION_UNESCAPE_CALLBACK, keep_escaped, NULL, MHD_OPTION_END);
 	if (!http->daemon)
 		return hd_error_errno(err, HYDRO_E_IO, errno, "cannot start the http server of %s port %u", http->address, http->port);
-	return hd_listener_start(&http->listener, http->daemon, err);
+	return HYDRO_OK;
 }
 
 static int start_threads(struct hd_http *http, struct hydro_error *err)
@@ -201,7 +201,6 @@ void hd_http_stop(struct hd_http **http_ptr)
 		return;
 	if (http->daemon)
 		(void)hd_http_drain(http, STOP_DRAIN_MS);
-	hd_listener_stop(&http->listener);
 	(void)pthread_mutex_lock(&http->lock);
 	http->stopping = true;
 	(void)pthread_cond_broadcast(&http->idle);
@@ -214,7 +213,9 @@ void hd_http_stop(struct hd_http **http_ptr)
 	if (http->has_ticker)
 		(void)pthread_join(http->ticker, NULL);
 	if (http->daemon)
-		MHD_stop_daemon(http->daemon);
+		MHD_stop_daemon(http->daemon); /* closes the socket that it was given */
+	else
+		hd_listener_done(&http->listener);
 	hd_stream_list_done(&http->streams);
 	hd_receive_list_done(&http->receiving);
 	hd_queue_free(&http->queue);
