@@ -92,6 +92,24 @@ def ledger_verify(root):
     return subprocess.run([f"{BIN}/power_ledger", "verify", root, root + ".acks"], stderr=subprocess.PIPE, timeout=120)
 
 
+def cut_at_each_sync(scratch, what, counter, early, run, verify):
+    """Cuts at each of the syncs that `counter` has (a share of them unless --long), and once more at an early one; (syncs, cuts)."""
+    with open(counter, encoding="ascii") as file:
+        syncs = int(file.read())
+    cuts = 0
+    for k in range(1, syncs + 1, 1 if LONG else max(1, syncs // 40)):
+        for keep in (0, 50) if LONG or k % 5 == 1 else (0,):
+            root = tempfile.mkdtemp(dir=scratch)
+            for cut, seed in ((k, k), (1 + k % early, k + 1)):  # again, in or after the recovery
+                result = run(root, cut=cut, keep=keep, seed=seed)
+                check(result.returncode in (0, CUT), f"{what}, cut {k}: {result.returncode} {result.stderr.decode()}")
+            result = verify(root)
+            check(result.returncode == 0, f"{what}, cut {k}, keep {keep}: {result.returncode} {result.stderr.decode()}")
+            cuts += 2
+            drop(root)
+    return syncs, cuts
+
+
 def test_ledger(scratch):
     """The ledger of filing: what was sent is never found as not sent, what was filed stays filed, the mark calls nothing restored."""
     slots = 40 if LONG else 14
@@ -99,19 +117,7 @@ def test_ledger(scratch):
     counter = os.path.join(scratch, "count")
     result = ledger_run(root, slots, HYDRO_CUT_COUNT_FILE=counter)
     check(result.returncode == 0 and ledger_verify(root).returncode == 0, f"ledger, without a cut: {result.stderr.decode()}")
-    with open(counter, encoding="ascii") as file:
-        syncs = int(file.read())
-    cuts = 0
-    for k in range(1, syncs + 1, 1 if LONG else max(1, syncs // 40)):
-        for keep in (0, 50) if LONG or k % 5 == 1 else (0,):
-            root = tempfile.mkdtemp(dir=scratch)
-            for cut, seed in ((k, k), (1 + k % 19, k + 1)):  # again, in or after the recovery
-                result = ledger_run(root, slots, cut=cut, keep=keep, seed=seed)
-                check(result.returncode in (0, CUT), f"ledger, cut {k}: {result.returncode} {result.stderr.decode()}")
-            result = ledger_verify(root)
-            check(result.returncode == 0, f"ledger, cut {k}, keep {keep}: {result.returncode} {result.stderr.decode()}")
-            cuts += 2
-            drop(root)
+    syncs, cuts = cut_at_each_sync(scratch, "ledger", counter, 19, lambda root, **how: ledger_run(root, slots, **how), ledger_verify)
     for fault in ("write:ENOSPC:90", "write:EIO:200", "sync:EIO:30"):  # a disk that fails: it says so, and what was acknowledged holds
         root = tempfile.mkdtemp(dir=scratch)
         result = ledger_run(root, slots, HYDRO_FAULT=fault)
@@ -148,19 +154,7 @@ def test_history(scratch):
     months = db.execute("SELECT count(*) FROM months WHERE next > 0").fetchone()[0]
     db.close()
     check(months >= 2, f"history: {months} months were merged")
-    with open(counter, encoding="ascii") as file:
-        syncs = int(file.read())
-    cuts = 0
-    for k in range(1, syncs + 1, 1 if LONG else max(1, syncs // 40)):
-        for keep in (0, 50) if LONG or k % 5 == 1 else (0,):
-            root = tempfile.mkdtemp(dir=scratch)
-            for cut, seed in ((k, k), (1 + k % 23, k + 1)):  # again, in or after the recovery
-                result = history_run(root, batches, cut=cut, keep=keep, seed=seed)
-                check(result.returncode in (0, CUT), f"history, cut {k}: {result.returncode} {result.stderr.decode()}")
-            result = history_verify(root)
-            check(result.returncode == 0, f"history, cut {k}, keep {keep}: {result.returncode} {result.stderr.decode()}")
-            cuts += 2
-            drop(root)
+    syncs, cuts = cut_at_each_sync(scratch, "history", counter, 23, lambda root, **how: history_run(root, batches, **how), history_verify)
     for fault in ("write:ENOSPC:300:20", "write:EIO:900:50", "write:ENOSPC:1500", "sync:EIO:120:3"):  # it may say so and stop; what was acknowledged holds
         root = tempfile.mkdtemp(dir=scratch)
         result = history_run(root, batches, HYDRO_FAULT=fault)

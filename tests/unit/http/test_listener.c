@@ -156,7 +156,7 @@ static unsigned descriptors(void)
 Test(listener, starting_and_stopping_while_clients_connect_neither_aborts_nor_leaks, .timeout = 120)
 {
 #ifdef __SANITIZE_THREAD__
-	/* Set after the accepting thread was joined, but the sanitizer does not see that in a library without instrumentation. */
+	/* Set after the library's threads were joined, but the sanitizer does not see that in a library without instrumentation. */
 	cr_skip_test("libmicrohttpd's worker learns from a plain flag that it is to close what was accepted and not yet looked at");
 #endif
 	struct fire fire = {0};
