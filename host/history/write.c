@@ -173,8 +173,10 @@ static bool borrow_rows(struct rowset *set, const struct hd_sample *rows, uint32
 	return true;
 }
 
-/* As write_hours, where the rows lie in slices or in a month chunk too. Without one that is damaged hours would be wrong: a
- * query shall meet the damage instead. */
+/*
+ * As write_hours, where the rows lie in slices or in a month chunk too. Without those of a damaged chunk hours would be wrong:
+ * a query shall meet the damage instead.
+ */
 static int all_hours(struct hd_history *history, const struct history_day *d, uint32_t point, struct hydro_error *err)
 {
 	const struct history_month *month = &history->months.at;
@@ -182,6 +184,8 @@ static int all_hours(struct hd_history *history, const struct history_day *d, ui
 		return write_hours(history, d, point, NULL, err);
 	struct history_chunks *chunks = &history->chunks;
 	int rc = history_parts(history, history->parts, history->slices, &history->codec, &history->sealed_chunk, d->day, point, chunks, err);
+	if (rc == HYDRO_E_CORRUPT)
+		return write_hours(history, d, point, NULL, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	rowset_clear(&history->day);
@@ -196,14 +200,41 @@ static int all_hours(struct hd_history *history, const struct history_day *d, ui
 
 /* ---- the two ways ---- */
 
-/* A new part beside those there are, or all of them made one. */
+/* Into the run's slice of the day, which is begun with its first point. */
+static int write_slice(struct hd_history *history, struct history_day *d, uint32_t point, const struct hd_sample *rows, uint32_t count, struct hydro_error *err)
+{
+	int rc = HYDRO_OK;
+	uint32_t seq = d->point == point ? d->seq : 0; /* a point of very many rows comes more than once in a run */
+	for (; rc == HYDRO_OK && count; seq++) {
+		uint32_t n = HD_MIN(count, HD_CHUNK_SAMPLES_MAX);
+		if (d->slice == 0 || seq == 1u << SEQ_BITS) {
+			rc = history_slice_add(history, d->day, &d->slice, err);
+			seq = 0;
+		}
+		int64_t key = history_slice_key(d->day, d->slice, point, seq);
+		if (rc == HYDRO_OK)
+			rc = write_rows(history, history->insert_slice, key, key | SLICE_SEAL_BIT, rows, n, err);
+		rows += n;
+		count -= n;
+	}
+	d->point = point;
+	d->seq = seq;
+	return rc == HYDRO_OK ? all_hours(history, d, point, err) : rc;
+}
+
+/* A new part beside those there are, or all of them made one. Where one of them is damaged it is left as it is, and the rows go to a slice. */
 static int write_parts(struct hd_history *history, struct history_day *d, uint32_t point, const struct hd_sample *rows, uint32_t count, bool remake,
 		       struct hydro_error *err)
 {
 	struct history_chunks *chunks = &history->chunks;
-	int rc = history_parts(history, history->parts, NULL, &history->codec, &history->sealed_chunk, d->day, point, chunks, err);
+	struct hydro_error own = {0};
+	int rc = history_parts(history, history->parts, NULL, &history->codec, &history->sealed_chunk, d->day, point, chunks, &own);
+	if (rc == HYDRO_E_CORRUPT) {
+		history_event(history, HISTORY_LOG_ERROR, "history_day_damaged", own.text);
+		return write_slice(history, d, point, rows, count, err);
+	}
 	if (rc != HYDRO_OK)
-		return rc;
+		return hd_error_set(err, rc, "%s", own.text);
 	struct rowset *set = &history->day;
 	rowset_clear(set);
 	uint32_t parts = chunks->count, seq = 0;
@@ -234,28 +265,6 @@ static int write_parts(struct hd_history *history, struct history_day *d, uint32
 	rowset_settle(set, false);
 	bool elsewhere = history_slices_of(history, d->day) || history->months.at.chunk.count || history->months.at.damaged;
 	return elsewhere ? all_hours(history, d, point, err) : write_hours(history, d, point, set, err);
-}
-
-/* Into the run's slice of the day, which is begun with its first point. */
-static int write_slice(struct hd_history *history, struct history_day *d, uint32_t point, const struct hd_sample *rows, uint32_t count, struct hydro_error *err)
-{
-	int rc = HYDRO_OK;
-	uint32_t seq = d->point == point ? d->seq : 0; /* a point of very many rows comes more than once in a run */
-	for (; rc == HYDRO_OK && count; seq++) {
-		uint32_t n = HD_MIN(count, HD_CHUNK_SAMPLES_MAX);
-		if (d->slice == 0 || seq == 1u << SEQ_BITS) {
-			rc = history_slice_add(history, d->day, &d->slice, err);
-			seq = 0;
-		}
-		int64_t key = history_slice_key(d->day, d->slice, point, seq);
-		if (rc == HYDRO_OK)
-			rc = write_rows(history, history->insert_slice, key, key | SLICE_SEAL_BIT, rows, n, err);
-		rows += n;
-		count -= n;
-	}
-	d->point = point;
-	d->seq = seq;
-	return rc == HYDRO_OK ? all_hours(history, d, point, err) : rc;
 }
 
 /* Bytes of the chunks of a (day, point), slices aside, without reading them. */

@@ -13,7 +13,7 @@ static void event(void *arg, uint32_t level, const char *name, const char *text)
 {
 	(void)level;
 	(void)text;
-	if (strcmp(name, "history_month_damaged") == 0)
+	if (strcmp(name, "history_month_damaged") == 0 || strcmp(name, "history_day_damaged") == 0)
 		((struct place *)arg)->damaged++;
 }
 

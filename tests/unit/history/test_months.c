@@ -276,6 +276,38 @@ Test(months, a_damaged_day_keeps_its_point_by_days_and_the_rest_is_merged)
 	world_end(&w);
 }
 
+Test(months, what_comes_late_to_a_damaged_day_is_kept_beside_it_and_merging_goes_on)
+{
+	struct hd_key key = {.id = 7, .bytes = {4}};
+	for (int sealed = 0; sealed < 2; sealed++) {
+		struct world w;
+		struct hydro_error err = {0};
+		world_begin(&w, sealed ? &key : NULL, 0);
+		world_fill(&w, JANUARY, FEBRUARY);
+		world_stored(&w);
+		merge(&w.place);
+		(void)world_number(&w.place, "UPDATE chunk SET data = substr(data, 1, length(data) - 3) WHERE key = (20456 << 32) + (3 << 8)");
+		for (int round = 1; round <= 2; round++) {
+			/* With aggregates at stake: more than two readings an hour. */
+			for (int i = 0; i < 300; i++) {
+				world_store(&w, 3, JANUARY + 2 * DAY + i * MINUTE + round, 0);
+				world_store(&w, 0, JANUARY + 2 * DAY + i * MINUTE + round, 0);
+			}
+			world_stored(&w);
+			merge(&w.place);
+			cr_assert_eq(w.place.damaged, round, "told each time");
+			cr_assert_eq(world_number(&w.place, "SELECT count(*) FROM slice WHERE key >> 8 & 0xffffff = 3 AND key >> 42 = 20456"), round);
+			cr_assert_eq(query_fails(&w, 3, JANUARY + 2 * DAY, JANUARY + 3 * DAY, &err), HYDRO_E_CORRUPT, "%s", err.text);
+			cr_assert_not_null(strstr(err.text, "point 3, day 20456"), "%s", err.text);
+			struct hd_history_aggregate_query a = {.point = 3, .period = HD_PERIOD_HOUR, .from_ms = JANUARY + 2 * DAY, .to_ms = JANUARY + 3 * DAY};
+			cr_assert_eq(hd_history_aggregates(w.place.history, &a, no_aggregate, NULL, &err), HYDRO_E_CORRUPT, "%s", err.text);
+			world_check_query(&w, &(struct hd_history_query){.point = 0, .from_ms = JANUARY, .to_ms = APRIL, .all_revs = true});
+			world_check_query(&w, &(struct hd_history_query){.point = 3, .from_ms = JANUARY + 3 * DAY, .to_ms = APRIL, .all_revs = true});
+		}
+		world_end(&w);
+	}
+}
+
 Test(months, a_folder_from_before_months_is_read_and_merged_and_a_newer_one_refused)
 {
 	struct world w;
