@@ -80,6 +80,13 @@ static double history_month(void *arg)
 	return (double)status.month_ms / 1000;
 }
 
+static double history_last_merge(void *arg)
+{
+	struct hd_history_status status;
+	hd_history_status(((struct hd_daemon *)arg)->history, &status);
+	return (double)status.last_merge_ns / 1e9;
+}
+
 #define PIPELINE_GAUGE(field)                                                                  \
 	static double pipeline_##field(void *arg)                                              \
 	{                                                                                      \
@@ -119,6 +126,7 @@ static const struct { const char *name, *help; double (*fn)(void *arg); } gauges
 	{"hydro_journal_stuck", "1 while the journal cannot write.", journal_stuck},
 	{"hydro_history_merged_lsn", "Everything up to it is in history.", history_merged_lsn},
 	{"hydro_history_written_bytes_total", "Bytes written to history.db and its log.", history_written_bytes},
+	{"hydro_history_merge_seconds", "How long the last merge into history took; 0 = none since the start.", history_last_merge},
 	{"hydro_history_waiting_bytes", "Bytes of sealed journal segments that are not merged into history.", history_bytes_waiting},
 	{"hydro_history_bytes", "Bytes of history.db with its log.", history_bytes},
 	{"hydro_history_months_waiting", "Months that are over and not merged yet, or have much that came late.", history_months_waiting},

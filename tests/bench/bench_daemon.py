@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Figures of the real daemon with the simulator over HTTP: freshness, recovery, scale. One JSON line per figure.
 
-  bench_daemon.py freshness | recovery [KILLS] | scale [POINTS [MINUTES]]
+  bench_daemon.py freshness | recovery [KILLS] | scale [--no-merge] [POINTS]
 
-scale waits MINUTES more once all points were polled, for history to be merged: 15 for a million points and the defaults.
+scale goes on until history was merged once, with a million points and the defaults 17 minutes after the start; with --no-merge
+until each point was polled once.
 """
 import json
+import math
 import os
 import pathlib
 import random
@@ -136,11 +138,18 @@ def cpu_seconds(process):
     return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def written(daemon):
-    """Bytes of step state, of the journal, and of all files as the kernel counts them (whole folios, those of merges too), since the start."""
+def device_written(folder):
+    """Bytes that the folder's block device was given since the machine's start, whoever wrote them; nan where the system does not tell."""
+    number = os.stat(folder).st_dev
+    stat = pathlib.Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/stat")
+    return int(stat.read_text().split()[6]) * 512 if stat.exists() else math.nan
+
+
+def written(daemon, folder):
+    """Bytes of step state, of the journal, of all files as the kernel counts them (whole folios), and of the device, since the start."""
     metrics = daemon.metrics()
     io = dict(line.split(": ") for line in pathlib.Path(f"/proc/{daemon.process.pid}/io").read_text().splitlines())
-    return metrics["hydro_state_written_bytes_total"], metrics["hydro_journal_written_bytes_total"], int(io["write_bytes"])
+    return metrics["hydro_state_written_bytes_total"], metrics["hydro_journal_written_bytes_total"], int(io["write_bytes"]), device_written(folder)
 
 
 def log_field(text, event, field):
@@ -149,7 +158,22 @@ def log_field(text, event, field):
     return lines[-1].get("hydro." + field) if lines else None
 
 
-def scale(points, minutes):
+def wait_for_merge(daemon, most_s):
+    """Memory, records behind, and p99 of freshness over 15 s, at their highest until history was merged for the first time."""
+    end, highest, behind, slowest, merged = time.monotonic() + most_s, 0, 0, 0, 0
+    while not merged and time.monotonic() < end:
+        before = buckets(daemon)
+        time.sleep(15)
+        metrics = daemon.metrics()
+        slowest = max(slowest, quantile(before, buckets(daemon), 0.99)[0] or 0)
+        merged = int(metrics["hydro_history_merged_lsn"])
+        highest, behind = max(highest, memory_mib(daemon)), max(behind, metrics["hydro_state_behind_records"])
+        say(f"  {int(metrics['hydro_measurements_total'])} measurements, {memory_mib(daemon):.0f} MiB, {int(metrics['hydro_state_behind_records'])} records behind, "
+            f"{merged} merged")
+    return highest, behind, slowest
+
+
+def scale(points, merge):
     folder = hydrolab.folder_for("bench")
     sim = daemon = None
     poll, logger = 300, 50
@@ -167,16 +191,10 @@ def scale(points, minutes):
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port, wait=300)
         figure("scale", "cold_first_start", time.monotonic() - start, "s", 20, n=points)
         say(f"every point is polled once in {poll} s…")
-        end, highest, behind = time.monotonic() + poll + 30 + 60 * minutes, 0, 0
-        while time.monotonic() < end:
-            time.sleep(15)
-            metrics = daemon.metrics()
-            highest, behind = max(highest, memory_mib(daemon)), max(behind, metrics["hydro_state_behind_records"])
-            say(f"  {int(metrics['hydro_measurements_total'])} measurements, {memory_mib(daemon):.0f} MiB, {int(metrics['hydro_state_behind_records'])} records behind, "
-                f"{int(metrics['hydro_history_merged_lsn'])} merged")
-        before, used, at, bytes_before = buckets(daemon), cpu_seconds(daemon), time.monotonic(), written(daemon)
+        highest, behind, slowest = wait_for_merge(daemon, 1500 if merge else poll + 30)
+        before, used, at, bytes_before = buckets(daemon), cpu_seconds(daemon), time.monotonic(), written(daemon, folder)
         per_second = rate(daemon, 60)
-        state, journal, dirtied = ((now - old) / (time.monotonic() - at) for now, old in zip(written(daemon), bytes_before))
+        state, journal, dirtied, device = ((now - old) / (time.monotonic() - at) for now, old in zip(written(daemon, folder), bytes_before))
         behind = max(behind, daemon.metrics()["hydro_state_behind_records"])
         used = (cpu_seconds(daemon) - used) / (time.monotonic() - at)
         value, batches = quantile(before, buckets(daemon), 0.99)
@@ -184,15 +202,18 @@ def scale(points, minutes):
         figure("scale", "memory", highest, "MiB (RssAnon + RssFile)", 1024, n=points)
         figure("scale", "rate", per_second, "measurements/s", n=int(per_second * 60))
         figure("scale", "freshness_p99", value, "ms", n=batches)
+        figure("scale", "freshness_p99_worst", slowest, "ms over 15 s, until history was merged", n=points)
         figure("scale", "cpu", used, "cores", n=points)
         figure("scale", "state_written", state, "bytes/s of checkpoints", n=points)
         figure("scale", "journal_and_state_written", (journal + state) / per_second, "bytes/measurement, history aside", n=points)
         metrics = daemon.metrics()
         merged = metrics["hydro_history_merged_lsn"]
+        figure("scale", "merge", metrics["hydro_history_merge_seconds"], "s of one run", n=int(merged))
         history = metrics["hydro_history_written_bytes_total"] / merged if merged else None
         figure("scale", "history_written", history, "bytes/measurement merged, log and file", n=int(merged))
         figure("scale", "written", (journal + state) / per_second + history if merged else None, "bytes/measurement: journal, state, history", 100, n=points)
-        figure("scale", "dirtied", dirtied / per_second, "bytes/measurement as the kernel counts, in the same minute", n=points)
+        figure("scale", "dirtied", dirtied / per_second, "bytes/measurement as the kernel counts, whole folios, in the same minute", n=points)
+        figure("scale", "device_written", None if math.isnan(device) else device / per_second, "bytes/measurement that the device was given in the same minute, by all", n=points)
         figure("scale", "state_behind", behind, "records a crash would run again, at most", 1000000, n=points)
         daemon.kill(signal.SIGKILL)
         start = time.monotonic()
@@ -218,7 +239,8 @@ def main():
     elif what == "recovery":
         recovery(int(sys.argv[2]) if len(sys.argv) > 2 else 30)
     elif what == "scale":
-        scale(int(sys.argv[2]) if len(sys.argv) > 2 else 1000000, float(sys.argv[3]) if len(sys.argv) > 3 else 0)
+        rest = [arg for arg in sys.argv[2:] if arg != "--no-merge"]
+        scale(int(rest[0]) if rest else 1000000, len(rest) == len(sys.argv) - 2)
     else:
         sys.exit(__doc__)
 
