@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int parse_address(const char *text, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len, struct hydro_error *err)
@@ -38,13 +39,19 @@ void hd_listener_init(struct hd_listener *l)
 int hd_listener_bind(struct hd_listener *l, const char *address, uint16_t port, uint16_t *ret_port, struct hydro_error *err)
 {
 	struct sockaddr_storage at;
+	struct stat is;
 	socklen_t len = 0;
 	const int on = 1;
 	int rc = parse_address(address, port, &at, &len, err);
 	if (rc != HYDRO_OK)
 		return rc;
 	l->fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool good = l->fd >= 0 && setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+	bool good = l->fd >= 0 && fstat(l->fd, &is) == 0;
+	if (good) {
+		l->device = is.st_dev;
+		l->inode = is.st_ino;
+	}
+	good = good && setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
 	if (good && at.ss_family == AF_INET6)
 		good = setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
 	good = good && bind(l->fd, (const struct sockaddr *)&at, len) == 0 && listen(l->fd, SOMAXCONN) == 0;
@@ -63,5 +70,8 @@ void hd_listener_stop(struct hd_listener *l)
 
 void hd_listener_done(struct hd_listener *l)
 {
-	hd_cleanup_fd(&l->fd);
+	struct stat is;
+	if (l->fd >= 0 && fstat(l->fd, &is) == 0 && is.st_dev == l->device && is.st_ino == l->inode)
+		(void)close(l->fd);
+	l->fd = -1;
 }

@@ -215,7 +215,7 @@ void hd_http_stop(struct hd_http **http_ptr)
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon); /* closes the socket that it was given */
 	else
-		hd_listener_done(&http->listener);
+		hd_listener_done(&http->listener); /* unless the library has */
 	hd_stream_list_done(&http->streams);
 	hd_receive_list_done(&http->receiving);
 	hd_queue_free(&http->queue);

@@ -237,6 +237,49 @@ Test(listener, without_descriptors_connections_wait_and_are_answered_once_there_
 	hd_http_stop(&http);
 }
 
+/* By the linker's --wrap. */
+static atomic_uint closed_twice;
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+
+int __wrap_close(int fd)
+{
+	int rc = __real_close(fd);
+	if (rc != 0 && errno == EBADF)
+		atomic_fetch_add(&closed_twice, 1);
+	return rc;
+}
+
+/* Fails at one step after the other, of which the library closes the socket at some and not at others. How many failed. */
+static unsigned starts_failed(uint32_t threads)
+{
+	unsigned before = descriptors();
+	for (unsigned room = 0;; room++) {
+		struct hd_http *http = NULL;
+		struct hydro_error err = {0};
+		struct hd_http_config config = {.routes = routes, .route_count = HD_ARRAY_LEN(routes), .threads = threads, .workers = 2, .queue = 16};
+		struct rlimit was = leave_room_for(room);
+		int rc = hd_http_start(&config, &http, &err);
+		cr_assert_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+		if (rc == HYDRO_OK) {
+			hd_http_stop(&http);
+			cr_assert_eq(descriptors(), before);
+			return room;
+		}
+		cr_assert_eq(rc, HYDRO_E_IO, "%s", err.text);
+		cr_assert_null(http);
+		cr_assert_eq(descriptors(), before, "with room for %u", room);
+		cr_assert_eq(atomic_load(&closed_twice), 0, "with room for %u", room);
+	}
+}
+
+Test(listener, a_start_that_fails_for_want_of_descriptors_closes_its_socket_once)
+{
+	cr_assert_geq(starts_failed(1), 3, "the socket, and two of the library's thread");
+	cr_assert_geq(starts_failed(3), 7, "and two of each of its three");
+}
+
 /* ---- addresses ------------------------------------------------------------------------------------------------------------ */
 
 Test(listener, an_ipv6_address_is_listened_on_and_is_no_ipv4_one)
