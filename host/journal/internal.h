@@ -66,7 +66,7 @@ struct live_index {
 	bool sparse;
 	uint32_t *previous; /* by record number in order of arrival: the point's record before it + 1 */
 	uint32_t *ordinals; /* by record number; only if sparse, else both are the same */
-	uint32_t record_count, record_capacity;
+	uint32_t record_count, record_capacity, ordinal_capacity;
 	struct live_slot *slots;
 	uint32_t point_count, slot_mask;
 	int64_t min_ts, max_ts;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "journal/journal.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/uuid.h"
@@ -239,15 +240,7 @@ static struct hd_record_writer *writer_take(struct hd_journal *journal)
 static void writer_give(struct hd_journal *journal, struct hd_record_writer *writer)
 {
 	(void)pthread_mutex_lock(&journal->writers_lock);
-	if (journal->writer_count == journal->writer_capacity) {
-		uint32_t capacity = journal->writer_capacity + 16;
-		struct hd_record_writer **more = realloc(journal->writers, capacity * sizeof(*more));
-		if (more) {
-			journal->writers = more;
-			journal->writer_capacity = capacity;
-		}
-	}
-	if (journal->writer_count < journal->writer_capacity)
+	if (HD_RESERVE(journal->writers, journal->writer_capacity, journal->writer_count, 1))
 		journal->writers[journal->writer_count++] = HD_STEAL(writer);
 	(void)pthread_mutex_unlock(&journal->writers_lock);
 	hd_record_writer_free(&writer);

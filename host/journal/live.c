@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "journal/internal.h"
 
+#include "base/array.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define SLOTS_MIN 1024u
 
@@ -72,31 +72,12 @@ static int reserve_slots(struct live_index *live, uint32_t points)
 	return HYDRO_OK;
 }
 
-static bool grow(void *array, size_t size, uint32_t capacity)
-{
-	void *old, *bigger;
-	memcpy(&old, array, sizeof old);
-	bigger = realloc(old, capacity * size);
-	if (bigger)
-		memcpy(array, &bigger, sizeof bigger);
-	return bigger != NULL;
-}
-
 int live_reserve(struct live_index *live, uint32_t batches, uint32_t records)
 {
-	if (live->batch_capacity - live->batch_count < batches) {
-		uint32_t capacity = HD_MAX(live->batch_capacity * 2, live->batch_count + batches + 64);
-		if (!grow(&live->batches, sizeof *live->batches, capacity))
-			return HYDRO_E_NOMEM;
-		live->batch_capacity = capacity;
-	}
-	if (live->record_capacity - live->record_count < records) {
-		uint32_t capacity = HD_MAX(live->record_capacity * 2, live->record_count + records + 1024);
-		if (!grow(&live->previous, sizeof *live->previous, capacity) ||
-		    (live->sparse && !grow(&live->ordinals, sizeof *live->ordinals, capacity)))
-			return HYDRO_E_NOMEM;
-		live->record_capacity = capacity;
-	}
+	if (!HD_RESERVE(live->batches, live->batch_capacity, live->batch_count, batches) ||
+	    !HD_RESERVE(live->previous, live->record_capacity, live->record_count, records) ||
+	    (live->sparse && !HD_RESERVE(live->ordinals, live->ordinal_capacity, live->record_count, records)))
+		return HYDRO_E_NOMEM;
 	return reserve_slots(live, live->point_count + records);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "journal/record.h"
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "journal/record_format.h"
 
@@ -43,14 +44,9 @@ static const double powers[VALUE_DECIMALS_MAX + 1] = {1, 1e1, 1e2, 1e3, 1e4, 1e5
 /* `more` elements of `size` bytes at the pool's end; NULL without memory. */
 static void *pool_add(struct pool *pool, uint32_t more, size_t size)
 {
-	if (!pool->data || pool->capacity - pool->count < more) {
-		uint32_t capacity = HD_MAX(pool->capacity * 2, pool->count + more + 16);
-		void *data = realloc(pool->data, capacity * size);
-		if (!data)
-			return NULL;
-		pool->data = data;
-		pool->capacity = capacity;
-	}
+	/* room for one even then, as nothing added is not NULL */
+	if (!hd_array_reserve(&pool->data, &pool->capacity, pool->count, HD_MAX(more, 1u), size, false))
+		return NULL;
 	void *added = (char *)pool->data + pool->count * size;
 	pool->count += more;
 	return added;

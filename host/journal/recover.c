@@ -5,6 +5,7 @@
  */
 #include "journal/internal.h"
 
+#include "base/array.h"
 #include "base/fs.h"
 #include "observe/log.h"
 
@@ -33,7 +34,7 @@ struct found {
 struct recovery {
 	struct hd_journal *journal;
 	struct found *segments;
-	size_t count, capacity;
+	uint32_t count, capacity;
 	uint64_t spares[64];
 	size_t spare_count;
 	uint64_t highest_id;
@@ -70,14 +71,8 @@ static bool parse_name(const char *name, uint64_t *ret_id, const char **ret_suff
 
 static int list_add(struct recovery *r, uint64_t id)
 {
-	if (r->count == r->capacity) {
-		size_t capacity = r->capacity ? r->capacity * 2 : 64;
-		struct found *more = realloc(r->segments, capacity * sizeof *more);
-		if (!more)
-			return HYDRO_E_NOMEM;
-		r->segments = more;
-		r->capacity = capacity;
-	}
+	if (!HD_RESERVE(r->segments, r->capacity, r->count, 1))
+		return HYDRO_E_NOMEM;
 	r->segments[r->count++] = (struct found){.id = id};
 	return HYDRO_OK;
 }

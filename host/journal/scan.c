@@ -2,11 +2,11 @@
 /* Tells a torn tail from damage. What a batch claims (synced_lsn) and what the next segment's existence claims decide. */
 #include "journal/internal.h"
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define DAMAGE_BYTES_MAX (1u << 20) /* set aside at most, where no later batch gives the end */
 
@@ -49,13 +49,8 @@ static bool batch_at(const struct scan *scan, size_t offset, struct batch_header
 /* What the index needs of a batch's records, so that nothing is added before all of them decoded. */
 static int decode(struct scan *scan, uint32_t count)
 {
-	if (count > scan->key_capacity) {
-		struct live_key *more = realloc(scan->keys, count * sizeof *more);
-		if (!more)
-			return HYDRO_E_NOMEM;
-		scan->keys = more;
-		scan->key_capacity = count;
-	}
+	if (!HD_RESERVE(scan->keys, scan->key_capacity, 0, count))
+		return HYDRO_E_NOMEM;
 	struct hd_sample sample;
 	for (uint32_t i = 0; i < count; i++) {
 		int rc = hd_record_read(scan->reader, &sample);
