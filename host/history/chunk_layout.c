@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "history/chunk_layout.h"
 
+#include "base/array.h"
 #include "base/bytes.h"
 
 #include <stdlib.h>
@@ -39,14 +40,8 @@ static bool matches(const struct chunk_layouts *layouts, const struct chunk_layo
 
 static struct chunk_layout *layout_add(struct chunk_layouts *ret)
 {
-	if (ret->layout_count == ret->layout_cap) {
-		uint32_t cap = ret->layout_cap ? ret->layout_cap * 2 : 4;
-		struct chunk_layout *layouts = realloc(ret->layouts, cap * sizeof *layouts);
-		if (!layouts)
-			return NULL;
-		ret->layouts = layouts;
-		ret->layout_cap = cap;
-	}
+	if (!HD_RESERVE(ret->layouts, ret->layout_cap, ret->layout_count, 1))
+		return NULL;
 	ret->layouts[ret->layout_count] = (struct chunk_layout){0};
 	return &ret->layouts[ret->layout_count++];
 }

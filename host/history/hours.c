@@ -2,6 +2,7 @@
 /* Aggregates by hour of one UTC day, and their stored form. */
 #include "history/internal.h"
 
+#include "base/array.h"
 #include "base/bytes.h"
 
 #include <math.h>
@@ -18,14 +19,8 @@ void history_hours_done(struct history_hours *hours)
 
 static struct hd_aggregate *hours_add(struct history_hours *hours)
 {
-	if (hours->count == hours->capacity) {
-		uint32_t capacity = hours->capacity ? hours->capacity * 2 : 72;
-		struct hd_aggregate *list = realloc(hours->hours, capacity * sizeof *list);
-		if (!list)
-			return NULL;
-		hours->hours = list;
-		hours->capacity = capacity;
-	}
+	if (!HD_RESERVE(hours->hours, hours->capacity, hours->count, 1))
+		return NULL;
 	hours->hours[hours->count] = (struct hd_aggregate){0};
 	return &hours->hours[hours->count++];
 }

@@ -2,6 +2,7 @@
 /* The day chunks of a (month, point) become one month chunk: for all points the first time, later where much came late. */
 #include "history/internal.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -117,14 +118,8 @@ static int cursor_step(struct history_month_step *step, struct history_month_cur
 
 static int stmt_at(struct hd_history *history, struct history_stmts *stmts, uint32_t index, const char *sql, sqlite3_stmt **ret, struct hydro_error *err)
 {
-	if (index == stmts->capacity) {
-		uint32_t capacity = stmts->capacity ? stmts->capacity * 2 : 31;
-		sqlite3_stmt **list = realloc(stmts->list, capacity * sizeof(sqlite3_stmt *));
-		if (!list)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge a month");
-		stmts->list = list;
-		stmts->capacity = capacity;
-	}
+	if (!HD_RESERVE(stmts->list, stmts->capacity, index, 1))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge a month");
 	if (index == stmts->count) {
 		int rc = history_db_prepare(history->db, sql, &stmts->list[index], err);
 		if (rc != HYDRO_OK)
@@ -163,13 +158,8 @@ static int cursors_open(struct history_month_step *step, bool *ret_given_up, str
 	*ret_given_up = count > CURSORS_MAX;
 	if (*ret_given_up)
 		return HYDRO_OK;
-	if (count > months->cursor_capacity) {
-		struct history_month_cursor *cursors = realloc(months->cursors, count * sizeof *cursors);
-		if (!cursors)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge a month");
-		months->cursors = cursors;
-		months->cursor_capacity = count;
-	}
+	if (!HD_RESERVE(months->cursors, months->cursor_capacity, 0, count))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge a month");
 	int rc = HYDRO_OK;
 	for (uint32_t d = 0; d < days; d++)
 		for (uint32_t s = 0, slices = history_slices_of(step->history, step->first_day + d); s <= slices && rc == HYDRO_OK; s++)

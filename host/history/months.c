@@ -6,6 +6,7 @@
  */
 #include "history/internal.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 
 #include <stdlib.h>
@@ -18,14 +19,8 @@ int history_months_touch(struct hd_history *history, int64_t month, struct hydro
 	for (uint32_t i = months->touched_count; i > 0; i--)
 		if (months->touched[i - 1] == month)
 			return HYDRO_OK;
-	if (months->touched_count == months->touched_capacity) {
-		uint32_t capacity = months->touched_capacity ? months->touched_capacity * 2 : 16;
-		int64_t *touched = realloc(months->touched, capacity * sizeof *touched);
-		if (!touched)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
-		months->touched = touched;
-		months->touched_capacity = capacity;
-	}
+	if (!HD_RESERVE(months->touched, months->touched_capacity, months->touched_count, 1))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
 	months->touched[months->touched_count++] = month;
 	return HYDRO_OK;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "history/internal.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 void history_chunks_done(struct history_chunks *chunks)
 {
@@ -14,15 +15,8 @@ void history_chunks_done(struct history_chunks *chunks)
 
 struct hd_chunk *history_chunks_next(struct history_chunks *chunks)
 {
-	if (chunks->count == chunks->capacity) {
-		uint32_t capacity = chunks->capacity ? chunks->capacity * 2 : 4;
-		struct hd_chunk *list = realloc(chunks->list, capacity * sizeof *list);
-		if (!list)
-			return NULL;
-		memset(list + chunks->capacity, 0, (capacity - chunks->capacity) * sizeof *list);
-		chunks->list = list;
-		chunks->capacity = capacity;
-	}
+	if (!HD_RESERVE_ZEROED(chunks->list, chunks->capacity, chunks->count, 1))
+		return NULL;
 	return &chunks->list[chunks->count++];
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "history/rowset.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define BLOCK_BYTES (256u * 1024u)
-#define FIRST_ROWS 64u
 
 struct rowset_block {
 	struct rowset_block *next;
@@ -54,14 +55,8 @@ static void *take(struct rowset *set, size_t bytes)
 
 bool rowset_borrow(struct rowset *set, const struct hd_sample *sample)
 {
-	if (set->count == set->capacity) {
-		uint32_t capacity = set->capacity ? set->capacity * 2 : FIRST_ROWS;
-		struct hd_sample *rows = realloc(set->rows, capacity * sizeof *rows);
-		if (!rows)
-			return false;
-		set->rows = rows;
-		set->capacity = capacity;
-	}
+	if (!HD_RESERVE(set->rows, set->capacity, set->count, 1))
+		return false;
 	set->rows[set->count++] = *sample;
 	return true;
 }

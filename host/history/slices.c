@@ -2,6 +2,8 @@
 /* How many slices each day has: in memory, as every look at a day asks for it. */
 #include "history/internal.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,14 +41,8 @@ static bool set_count(struct history_slices *slices, int64_t day, uint32_t count
 {
 	uint32_t at = place_of(slices, day);
 	if (at == slices->count || slices->list[at].day != day) {
-		if (slices->count == slices->capacity) {
-			uint32_t capacity = slices->capacity ? slices->capacity * 2 : 64;
-			struct history_slice_count *list = realloc(slices->list, capacity * sizeof *list);
-			if (!list)
-				return false;
-			slices->list = list;
-			slices->capacity = capacity;
-		}
+		if (!HD_RESERVE(slices->list, slices->capacity, slices->count, 1))
+			return false;
 		memmove(&slices->list[at + 1], &slices->list[at], (slices->count - at) * sizeof *slices->list);
 		slices->list[at].day = day;
 		slices->count++;

@@ -5,6 +5,7 @@
  */
 #include "history/internal.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -56,19 +57,6 @@ static uint32_t day_place(const struct history_days *days, int64_t day)
 	return low;
 }
 
-static bool days_grow(struct history_days *days)
-{
-	if (days->count < days->capacity)
-		return true;
-	uint32_t capacity = days->capacity ? days->capacity * 2 : 64;
-	struct history_day *list = realloc(days->list, capacity * sizeof *list);
-	if (list) {
-		days->list = list;
-		days->capacity = capacity;
-	}
-	return list != NULL;
-}
-
 /* What the run knows of a day, looked up when it first meets it; good until the next call. */
 static int day_of(struct hd_history *history, int64_t day, struct history_day **ret, struct hydro_error *err)
 {
@@ -85,7 +73,7 @@ static int day_of(struct hd_history *history, int64_t day, struct history_day **
 	int rc = exists_between(history, "chunk", from, to, &chunks, err);
 	if (rc == HYDRO_OK)
 		rc = exists_between(history, "hours", from, to, &fresh.has_hours, err);
-	if (rc == HYDRO_OK && !days_grow(days))
+	if (rc == HYDRO_OK && !HD_RESERVE(days->list, days->capacity, days->count, 1))
 		rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory to merge");
 	if (rc != HYDRO_OK)
 		return rc;
