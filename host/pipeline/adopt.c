@@ -5,6 +5,8 @@
  */
 #include "pipeline/keeper.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,14 +89,8 @@ static struct known_shape *known_shape(struct walk *walk, const struct hd_state_
 	for (uint32_t i = 0; i < walk->known_count; i++)
 		if (walk->known[i].stored == stored)
 			return &walk->known[i];
-	if (walk->known_count == walk->known_capacity) {
-		uint32_t capacity = HD_MAX(walk->known_capacity * 2, 16u);
-		struct known_shape *more = realloc(walk->known, capacity * sizeof *more);
-		if (!more)
-			return NULL;
-		walk->known = more;
-		walk->known_capacity = capacity;
-	}
+	if (!HD_RESERVE(walk->known, walk->known_capacity, walk->known_count, 1))
+		return NULL;
 	struct all *all = walk->all;
 	struct known_shape *k = &walk->known[walk->known_count++];
 	*k = (struct known_shape){.stored = stored, .shape = hd_shapes_find(all->p->shapes, stored->hash)};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/derive.h"
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -103,14 +104,8 @@ int hd_derive_check(struct hd_points *points, const char *options, struct hydro_
 
 static bool add_edge(struct hd_derive *d, const struct edge *edge)
 {
-	if (d->count == d->capacity) {
-		uint32_t capacity = d->capacity ? d->capacity * 2 : 64;
-		struct edge *grown = realloc(d->edges, capacity * sizeof *grown);
-		if (!grown)
-			return false;
-		d->edges = grown;
-		d->capacity = capacity;
-	}
+	if (!HD_RESERVE(d->edges, d->capacity, d->count, 1))
+		return false;
 	d->edges[d->count++] = *edge;
 	return true;
 }

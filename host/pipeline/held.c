@@ -2,6 +2,8 @@
 /* Live readings of a point whose older gap is being filled: on disk at once, through the plan afterwards, in order of time. */
 #include "pipeline/intake.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,14 +39,8 @@ static uint32_t place_of(const struct hd_point_extra *extra, int64_t ts_ms)
 
 static bool insert(struct hd_point_extra *extra, uint32_t at, const struct hd_known *known, uint64_t source)
 {
-	if (extra->held_count == extra->held_capacity) {
-		uint32_t capacity = extra->held_capacity ? extra->held_capacity * 2 : 8;
-		struct hd_held *grown = extra->held_count < HD_HELD_MAX ? realloc(extra->held, capacity * sizeof *grown) : NULL;
-		if (!grown)
-			return false;
-		extra->held = grown;
-		extra->held_capacity = capacity;
-	}
+	if (extra->held_count >= HD_HELD_MAX || !HD_RESERVE(extra->held, extra->held_capacity, extra->held_count, 1))
+		return false;
 	memmove(extra->held + at + 1, extra->held + at, (extra->held_count - at) * sizeof *extra->held);
 	extra->held[at] = (struct hd_held){.known = *known, .source = source};
 	extra->held_count++;

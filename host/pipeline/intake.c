@@ -2,6 +2,8 @@
 /* Raw values of one feed to readings, and each reading to where it belongs. */
 #include "pipeline/intake.h"
 
+#include "base/array.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,19 +27,6 @@ void hd_intake_free(struct hd_intake **intake)
 
 /* ---- grouping ---- */
 
-static bool grow(void **array, uint32_t *capacity, uint32_t need, size_t size)
-{
-	if (need <= *capacity)
-		return true;
-	uint32_t more = HD_MAX(need, *capacity * 2);
-	void *grown = realloc(*array, more * size);
-	if (!grown)
-		return false;
-	*array = grown;
-	*capacity = more;
-	return true;
-}
-
 static int by_time(const void *a, const void *b)
 {
 	const hydro_raw *x = a, *y = b;
@@ -55,7 +44,7 @@ static int sort(struct hd_intake *in, const hydro_raw *raws, uint32_t count, con
 	*ret = raws;
 	if (sorted)
 		return HYDRO_OK;
-	if (!grow((void **)&in->sorted, &in->sorted_capacity, count, sizeof *in->sorted))
+	if (!HD_RESERVE(in->sorted, in->sorted_capacity, 0, count))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for %u raw values", count);
 	memcpy(in->sorted, raws, count * sizeof *raws);
 	qsort(in->sorted, count, sizeof *in->sorted, by_time);
@@ -80,8 +69,8 @@ int hd_intake_group(struct hd_intake *in, const hydro_raw *raws, uint32_t count,
 		rc = sort(in, raws, count, &raws, err);
 	if (rc != HYDRO_OK)
 		return rc;
-	if (!grow((void **)&in->raws, &in->raw_capacity, count, sizeof *in->raws) ||
-	    !grow((void **)&in->readings, &in->capacity, count, sizeof *in->readings))
+	if (!HD_RESERVE(in->raws, in->raw_capacity, 0, count) ||
+	    !HD_RESERVE(in->readings, in->capacity, 0, count))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for %u raw values", count);
 	struct hd_reading *now = NULL;
 	for (uint32_t i = 0; i < count; i++) {

@@ -2,6 +2,8 @@
 /* What is known of a (point, ts): the newest reading from the point itself, older ones from history. */
 #include "pipeline/intake.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,14 +113,8 @@ static int take_row(void *arg, const struct hd_sample *sample, uint64_t lsn)
 				hd_known_of_sample(sample, &rows->rows[i]);
 			return HYDRO_OK;
 		}
-	if (rows->count == rows->capacity) {
-		uint32_t capacity = rows->capacity ? rows->capacity * 2 : 16;
-		struct hd_known *grown = realloc(rows->rows, capacity * sizeof *grown);
-		if (!grown)
-			return HYDRO_E_NOMEM;
-		rows->rows = grown;
-		rows->capacity = capacity;
-	}
+	if (!HD_RESERVE(rows->rows, rows->capacity, rows->count, 1))
+		return HYDRO_E_NOMEM;
 	hd_known_of_sample(sample, &rows->rows[rows->count++]);
 	return HYDRO_OK;
 }

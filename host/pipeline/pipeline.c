@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/inner.h"
 
+#include "base/array.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,15 +107,7 @@ static void point_changed(void *arg, const struct hd_point *old, const struct hd
 		return;
 	struct hd_worker *w = &p->workers[hd_pipeline_worker_of(p, now->index)];
 	(void)pthread_mutex_lock(&w->lock);
-	if (w->stale_count == w->stale_capacity) {
-		uint32_t capacity = w->stale_capacity ? w->stale_capacity * 2 : 64;
-		uint32_t *grown = realloc(w->stale_points, capacity * sizeof *grown);
-		if (grown) {
-			w->stale_points = grown;
-			w->stale_capacity = capacity;
-		}
-	}
-	if (w->stale_count < w->stale_capacity)
+	if (HD_RESERVE(w->stale_points, w->stale_capacity, w->stale_count, 1))
 		w->stale_points[w->stale_count++] = now->index;
 	else
 		hd_pipeline_event(p, HD_EVENT_ERROR, "no_memory", now->index, "a changed configuration is not seen before the next start");

@@ -4,6 +4,8 @@
  * comes out a revision is appended. History is read once everything of the point is synced.
  */
 #include "pipeline/intake.h"
+
+#include "base/array.h"
 #include "pipeline/past.h"
 #include "pipeline/run_lua.h"
 
@@ -24,15 +26,9 @@ void hd_worker_redo_later(struct hd_worker *w, struct hd_point_block *block, uin
 				w->redos[i].from_ms = HD_MIN(w->redos[i].from_ms, from_ms);
 		return;
 	}
-	if (w->redo_count == w->redo_capacity) {
-		uint32_t capacity = w->redo_capacity ? w->redo_capacity * 2 : 16;
-		struct hd_redo *grown = realloc(w->redos, capacity * sizeof *grown);
-		if (!grown) {
-			hd_pipeline_event(w->pipeline, HD_EVENT_ERROR, "no_memory", point, "late data is not run through stateful steps");
-			return;
-		}
-		w->redos = grown;
-		w->redo_capacity = capacity;
+	if (!HD_RESERVE(w->redos, w->redo_capacity, w->redo_count, 1)) {
+		hd_pipeline_event(w->pipeline, HD_EVENT_ERROR, "no_memory", point, "late data is not run through stateful steps");
+		return;
 	}
 	w->redos[w->redo_count++] = (struct hd_redo){point, from_ms};
 	block->bits |= HD_HOT_REDO;

@@ -2,6 +2,7 @@
 /* One thread follows the folder of scripts and the points' configuration, and brings what changed to life. */
 #include "pipeline/scripts_inner.h"
 
+#include "base/array.h"
 #include "base/thread.h"
 
 #include <errno.h>
@@ -21,15 +22,7 @@ void hd_scripts_point_changed(void *arg, const struct hd_point *old, const struc
 	(void)pthread_mutex_lock(&s->changed_lock);
 	bool wake = false;
 	if (s->following) {
-		if (s->changed_count == s->changed_capacity) {
-			uint32_t capacity = s->changed_capacity ? 2 * s->changed_capacity : 256;
-			uint32_t *more = realloc(s->changed, capacity * sizeof *more);
-			if (more) {
-				s->changed = more;
-				s->changed_capacity = capacity;
-			}
-		}
-		if (s->changed_count < s->changed_capacity)
+		if (HD_RESERVE(s->changed, s->changed_capacity, s->changed_count, 1))
 			s->changed[s->changed_count++] = now->index;
 		wake = s->wake_fd >= 0;
 	}

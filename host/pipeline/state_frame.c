@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipeline/state_frame.h"
 
+#include "base/array.h"
 #include "base/crc32c.h"
 
 #include <stdlib.h>
@@ -35,14 +36,8 @@ static struct group *group_of(struct groups *groups, uint32_t bytes)
 	for (uint32_t i = 0; i < groups->count; i++)
 		if (groups->list[i].bytes == bytes)
 			return &groups->list[i];
-	if (groups->count == groups->capacity) {
-		uint32_t capacity = groups->capacity ? groups->capacity * 2 : 16;
-		struct group *list = realloc(groups->list, capacity * sizeof *list);
-		if (!list)
-			return NULL;
-		groups->list = list;
-		groups->capacity = capacity;
-	}
+	if (!HD_RESERVE(groups->list, groups->capacity, groups->count, 1))
+		return NULL;
 	groups->list[groups->count] = (struct group){.bytes = bytes};
 	return &groups->list[groups->count++];
 }

@@ -2,6 +2,7 @@
 /* A state file's frames as one image: of each point the entry of the last frame that has it. */
 #include "pipeline/state_frame.h"
 
+#include "base/array.h"
 #include "base/crc32c.h"
 
 #include <stdlib.h>
@@ -36,14 +37,8 @@ static void merge_done(struct merge *m)
 
 static bool add_source(struct merge *m, size_t at)
 {
-	if (m->count == m->capacity) {
-		uint32_t capacity = m->capacity ? m->capacity * 2 : 16;
-		struct source *list = realloc(m->list, capacity * sizeof *list);
-		if (!list)
-			return false;
-		m->list = list;
-		m->capacity = capacity;
-	}
+	if (!HD_RESERVE(m->list, m->capacity, m->count, 1))
+		return false;
 	m->list[m->count++] = (struct source){.at = at};
 	return true;
 }

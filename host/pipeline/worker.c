@@ -2,9 +2,10 @@
 /* A worker's thread, its queue of jobs, its batches. */
 #include "pipeline/inner.h"
 
+#include "base/array.h"
+
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define JOBS_AT_ONCE 64u
@@ -213,15 +214,9 @@ void hd_worker_ack(struct hd_worker *w, const struct hd_feed *how, uint32_t acce
 	if (!w->out && next_batch(w, &err) != HYDRO_OK)
 		return;
 	struct hd_outgoing *out = w->out;
-	if (out->ack_count == out->ack_capacity) {
-		uint32_t capacity = out->ack_capacity ? out->ack_capacity * 2 : 64;
-		struct hd_ack *acks = realloc(out->acks, capacity * sizeof *acks);
-		if (!acks) { /* never acknowledged is never lost: it comes again */
-			hd_pipeline_event(w->pipeline, HD_EVENT_ERROR, "no_memory", HD_POINT_NONE, "no memory for an acknowledgement");
-			return;
-		}
-		out->acks = acks;
-		out->ack_capacity = capacity;
+	if (!HD_RESERVE(out->acks, out->ack_capacity, out->ack_count, 1)) { /* never acknowledged is never lost: it comes again */
+		hd_pipeline_event(w->pipeline, HD_EVENT_ERROR, "no_memory", HD_POINT_NONE, "no memory for an acknowledgement");
+		return;
 	}
 	out->acks[out->ack_count++] = (struct hd_ack){how->synced, how->arg, accepted, dropped};
 }
