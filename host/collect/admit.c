@@ -2,7 +2,7 @@
 /* Which poll starts when: due points wait in their account's list until pace, circuit, token and workers let them. */
 #include "collect/collect_impl.h"
 
-#include <stdlib.h>
+#include "base/array.h"
 
 #define FULL_WORKER_WAIT_MS INT64_C(250)
 #define RETRY_MAX_MS INT64_C(600000)
@@ -81,14 +81,8 @@ void account_activate(struct account *account)
 	struct hd_collect *c = account->collect;
 	if (account->active)
 		return;
-	if (c->active_count == c->active_capacity) {
-		uint32_t capacity = HD_MAX(c->active_capacity * 2, 16u);
-		struct account **grown = realloc(c->active, capacity * sizeof(struct account *));
-		if (!grown)
-			return; /* its next due point tries again */
-		c->active = grown;
-		c->active_capacity = capacity;
-	}
+	if (!HD_RESERVE(c->active, c->active_capacity, c->active_count, 1))
+		return; /* its next due point tries again */
 	account->active = true;
 	c->active[c->active_count++] = account;
 }

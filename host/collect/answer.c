@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The worker's half of a poll: parse, what it emits, the feed. Also the io thread's queue in front of full workers. */
 #include "collect/collect_impl.h"
+
+#include "base/array.h"
 #include "model/sample.h"
 
 #include <math.h>
@@ -81,14 +83,8 @@ static int32_t emit_raw(void *ctx, const hydro_raw *values, uint32_t count)
 	struct poll *poll = ctx;
 	if (!raws_valid(values, count))
 		return HYDRO_E_INVALID;
-	if (count > poll->raw_capacity - poll->raw_count) {
-		uint32_t capacity = HD_MAX(HD_MAX(poll->raw_capacity * 2, 16u), poll->raw_count + count);
-		hydro_raw *grown = realloc(poll->raws, capacity * sizeof *grown);
-		if (!grown)
-			return HYDRO_E_NOMEM;
-		poll->raws = grown;
-		poll->raw_capacity = capacity;
-	}
+	if (!HD_RESERVE(poll->raws, poll->raw_capacity, poll->raw_count, count))
+		return HYDRO_E_NOMEM;
 	/* The next poll takes what came in after this one had begun, for all parts. */
 	int64_t ahead_ms = HD_MAX(poll->now_ms, poll->received_ms) + poll->collect->config.skew_ms;
 	for (uint32_t i = 0; i < count; i++) {

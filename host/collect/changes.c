@@ -2,6 +2,8 @@
 /* Points and accounts as they come and change: looked up on the thread that changed them, applied on the io thread. */
 #include "collect/collect_impl.h"
 
+#include "base/array.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,14 +19,8 @@ struct change {
 /* changes_lock is held. */
 static bool change_push(struct hd_collect *c, struct change change)
 {
-	if (c->change_count == c->change_capacity) {
-		uint32_t capacity = HD_MAX(c->change_capacity * 2, 64u);
-		struct change *grown = realloc(c->changes, capacity * sizeof *grown);
-		if (!grown)
-			return false;
-		c->changes = grown;
-		c->change_capacity = capacity;
-	}
+	if (!HD_RESERVE(c->changes, c->change_capacity, c->change_count, 1))
+		return false;
 	c->changes[c->change_count++] = change;
 	return true;
 }
@@ -286,15 +282,9 @@ static void apply_account(struct hd_collect *c, struct account *fresh)
 		account_free(fresh);
 		return;
 	}
-	if (c->account_count == c->account_capacity) {
-		uint32_t capacity = HD_MAX(c->account_capacity * 2, 16u);
-		struct account **grown = realloc(c->accounts, capacity * sizeof(struct account *));
-		if (!grown) {
-			account_free(fresh);
-			return;
-		}
-		c->accounts = grown;
-		c->account_capacity = capacity;
+	if (!HD_RESERVE(c->accounts, c->account_capacity, c->account_count, 1)) {
+		account_free(fresh);
+		return;
 	}
 	HD_ASSERT(fresh->slot == c->account_count);
 	c->accounts[c->account_count++] = fresh;

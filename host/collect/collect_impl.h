@@ -49,7 +49,7 @@ struct entry {
 struct schedule {
 	struct entry *entries;
 	int64_t *due_ms; /* hd_clock_mono in ms */
-	uint32_t count, capacity;
+	uint32_t count, entry_capacity, due_capacity;
 	uint32_t *heap;
 	uint32_t heap_count, heap_capacity;
 };

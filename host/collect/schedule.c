@@ -2,24 +2,17 @@
 /* Due times of all points: a 4-ary heap of indices over an array of times. A point's place is in its entry. */
 #include "collect/collect_impl.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 
 #define ARITY 4u
 
 bool schedule_reserve(struct schedule *s, uint32_t index)
 {
-	if (index >= s->capacity) {
-		uint32_t capacity = HD_MAX(HD_MAX(s->capacity * 2, 1024u), index + 1);
-		struct entry *entries = realloc(s->entries, capacity * sizeof *entries);
-		s->entries = entries ? entries : s->entries;
-		int64_t *due_ms = realloc(s->due_ms, capacity * sizeof *due_ms);
-		s->due_ms = due_ms ? due_ms : s->due_ms;
-		uint32_t *heap = realloc(s->heap, capacity * sizeof *heap);
-		s->heap = heap ? heap : s->heap;
-		if (!entries || !due_ms || !heap)
-			return false;
-		s->capacity = s->heap_capacity = capacity;
-	}
+	if (!HD_RESERVE(s->entries, s->entry_capacity, index, 1) || !HD_RESERVE(s->due_ms, s->due_capacity, index, 1) ||
+	    !HD_RESERVE(s->heap, s->heap_capacity, index, 1))
+		return false;
 	while (s->count <= index) {
 		s->entries[s->count] = (struct entry){.state = ENTRY_OFF, .link = HD_POINT_NONE};
 		s->due_ms[s->count++] = 0;
