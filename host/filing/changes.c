@@ -2,6 +2,7 @@
 /* Changes of slots, gathered for one transaction, and what they mean in memory once they are written. */
 #include "filing/filing_impl.h"
 
+#include "base/array.h"
 #include "observe/log.h"
 
 #include <stdlib.h>
@@ -12,18 +13,8 @@
 struct hd_slot_change *filing_change_add(struct filing_changes *c, struct filing_work *w, int64_t due_ms, uint32_t from, uint32_t to, int64_t now_ms,
 					 struct filing_change **ret_own)
 {
-	if (c->count == c->capacity) {
-		uint32_t capacity = c->capacity ? c->capacity * 2 : 64;
-		struct hd_slot_change *rows = realloc(c->rows, capacity * sizeof *rows);
-		if (!rows)
-			return NULL;
-		c->rows = rows;
-		struct filing_change **own = realloc(c->own, capacity * sizeof *own);
-		if (!own)
-			return NULL;
-		c->own = own;
-		c->capacity = capacity;
-	}
+	if (!HD_RESERVE(c->rows, c->row_capacity, c->count, 1) || !HD_RESERVE(c->own, c->own_capacity, c->count, 1))
+		return NULL;
 	struct filing_change *own = calloc(1, sizeof *own);
 	if (!own)
 		return NULL;

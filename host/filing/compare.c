@@ -2,6 +2,8 @@
 /* What another system filed beside what we would have filed, slot by slot. */
 #include "filing/cutover.h"
 
+#include "base/array.h"
+
 #include <hydro/abi.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +28,7 @@ struct theirs {
 struct both {
 	struct ours *ours;
 	struct theirs *theirs;
-	size_t our_count, our_cap, their_count, their_cap;
+	uint32_t our_count, our_capacity, their_count, their_capacity;
 	double steps[3];
 };
 
@@ -36,31 +38,19 @@ const char *hd_compared_name(uint32_t outcome)
 	return outcome < HD_COMPARED_COUNT ? names[outcome] : "";
 }
 
-static int grow(void **rows, size_t size, size_t count, size_t *cap, struct hydro_error *err)
+static int no_room(uint32_t count, struct hydro_error *err)
 {
-	if (count < *cap)
-		return HYDRO_OK;
-	if (count >= ROWS_MAX)
-		return hd_error_set(err, HYDRO_E_LIMIT, "more than %u slots: ask for a shorter time", ROWS_MAX);
-	size_t more = *cap ? *cap * 2 : 256;
-	void *grown = realloc(*rows, more * size);
-	if (!grown)
-		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
-	*rows = grown;
-	*cap = more;
-	return HYDRO_OK;
+	return count < ROWS_MAX ? hd_error_set(err, HYDRO_E_NOMEM, "no memory")
+				: hd_error_set(err, HYDRO_E_LIMIT, "more than %u slots: ask for a shorter time", ROWS_MAX);
 }
 
 static int add_ours(void *arg, const struct hd_slot *slot, struct hydro_error *err)
 {
 	struct both *b = arg;
-	void *rows = b->ours;
 	if (slot->state == HD_SLOT_MISSING)
 		return HYDRO_OK;
-	int rc = grow(&rows, sizeof *b->ours, b->our_count, &b->our_cap, err);
-	b->ours = rows;
-	if (rc != HYDRO_OK)
-		return rc;
+	if (b->our_count >= ROWS_MAX || !HD_RESERVE(b->ours, b->our_capacity, b->our_count, 1))
+		return no_room(b->our_count, err);
 	struct ours *row = &b->ours[b->our_count++];
 	*row = (struct ours){.due_ms = slot->due_ms, .state = slot->state};
 	memcpy(row->values, slot->values, sizeof row->values);
@@ -70,11 +60,8 @@ static int add_ours(void *arg, const struct hd_slot *slot, struct hydro_error *e
 static int add_theirs(void *arg, const struct hd_foreign_receipt *receipt, struct hydro_error *err)
 {
 	struct both *b = arg;
-	void *rows = b->theirs;
-	int rc = grow(&rows, sizeof *b->theirs, b->their_count, &b->their_cap, err);
-	b->theirs = rows;
-	if (rc != HYDRO_OK)
-		return rc;
+	if (b->their_count >= ROWS_MAX || !HD_RESERVE(b->theirs, b->their_capacity, b->their_count, 1))
+		return no_room(b->their_count, err);
 	struct theirs *row = &b->theirs[b->their_count++];
 	*row = (struct theirs){.due_ms = receipt->due_ms, .check = receipt->check};
 	memcpy(row->values, receipt->values, sizeof row->values);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "filing/compliance.h"
 
+#include "base/array.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/timefmt.h"
@@ -61,14 +62,8 @@ static int find_row(struct take *t, const struct hd_work *work, uint32_t *ret, s
 		*ret = (uint32_t)at;
 		return HYDRO_OK;
 	}
-	if (c->count == t->row_cap) {
-		uint32_t cap = t->row_cap ? t->row_cap * 2 : 64;
-		struct hd_compliance_row *grown = realloc(c->rows, cap * sizeof *grown);
-		if (!grown)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
-		c->rows = grown;
-		t->row_cap = cap;
-	}
+	if (!HD_RESERVE(c->rows, t->row_cap, c->count, 1))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
 	memset(&c->rows[c->count], 0, sizeof *c->rows);
 	fill_row(&c->rows[c->count], work, t->query->by, key);
 	*ret = c->count++;
@@ -77,15 +72,8 @@ static int find_row(struct take *t, const struct hd_work *work, uint32_t *ret, s
 
 static int member_of(struct take *t, uint32_t number, struct member **ret, struct hydro_error *err)
 {
-	if (number >= t->member_count) {
-		uint32_t count = HD_MAX(number + 1, t->member_count * 2);
-		struct member *grown = realloc(t->members, count * sizeof *grown);
-		if (!grown)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
-		memset(grown + t->member_count, 0, (count - t->member_count) * sizeof *grown);
-		t->members = grown;
-		t->member_count = count;
-	}
+	if (!HD_RESERVE_ZEROED(t->members, t->member_count, number, 1))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
 	*ret = &t->members[number];
 	return HYDRO_OK;
 }

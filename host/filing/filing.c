@@ -2,6 +2,7 @@
 /* The engine's life: its thread, one step of it, what other threads ask of it. */
 #include "filing/filing_impl.h"
 
+#include "base/array.h"
 #include "base/thread.h"
 #include "filing/filing.h"
 #include "model/batch.h"
@@ -438,14 +439,8 @@ static void wake_point(struct hd_filing *f, const struct hd_sample *sample)
 	struct filing_watch *watch = &f->watches[sample->point];
 	if (watch->work == 0 || sample->ts_ms < watch->from_ms || sample->ts_ms > watch->to_ms)
 		return;
-	if (f->woken_count == f->woken_capacity) {
-		uint32_t capacity = f->woken_capacity ? f->woken_capacity * 2 : 64;
-		uint32_t *woken = realloc(f->woken, capacity * sizeof *woken);
-		if (!woken)
-			return; /* its next look finds it */
-		f->woken = woken;
-		f->woken_capacity = capacity;
-	}
+	if (!HD_RESERVE(f->woken, f->woken_capacity, f->woken_count, 1))
+		return; /* its next look finds it */
 	f->woken[f->woken_count++] = watch->work;
 	watch->from_ms = INT64_MAX;
 	watch->to_ms = INT64_MIN;

@@ -129,7 +129,7 @@ struct filing_change {
 struct filing_changes {
 	struct hd_slot_change *rows;
 	struct filing_change **own;
-	uint32_t count, capacity;
+	uint32_t count, row_capacity, own_capacity;
 };
 
 /* A request under way. */

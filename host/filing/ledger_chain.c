@@ -2,6 +2,7 @@
 /* The hash chains of works: what a row's hash is, and going along a chain. */
 #include "filing/ledger_inner.h"
 
+#include "base/array.h"
 #include "base/bytes.h"
 
 #include <sodium.h>
@@ -104,7 +105,7 @@ static int collect(struct hd_db *db, uint32_t work, uint64_t first, int64_t id, 
 		(void)sqlite3_reset(stmt);
 		if (!good)
 			break;
-		if (!hd_rows_grow((void **)&ids->rows, ids->count, &ids->cap, sizeof *ids->rows))
+		if (!HD_RESERVE(ids->rows, ids->cap, ids->count, 1))
 			return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a chain of the filing ledger");
 		ids->rows[ids->count++] = id;
 		sequence = own;

@@ -72,8 +72,6 @@ struct hd_index {
 uint32_t *hd_index_place(struct hd_index *index, uint64_t key);
 uint32_t hd_index_get(const struct hd_index *index, uint64_t key); /* 0: not there */
 void hd_index_done(struct hd_index *index);
-/* Room for one more of `size` bytes. */
-bool hd_rows_grow(void **rows, uint32_t count, uint32_t *cap, size_t size);
 
 struct hd_tx {
 	struct hd_ledger *ledger;

@@ -2,6 +2,7 @@
 /* Which ledger this is, on which machine, how far it had come, and who holds claims. */
 #include "filing/ledger_inner.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/fs.h"
 
@@ -147,25 +148,20 @@ static int last_anchor(struct hd_db *db, int64_t *ret, struct hydro_error *err)
 static int make_unknown(struct hd_tx *tx, sqlite3_stmt *stmt, int64_t now_ms, const char *cause, uint64_t *ret_count, struct hydro_error *err)
 {
 	struct hd_slot_change *changes = NULL;
-	size_t count = 0, cap = 0;
+	uint32_t count = 0, capacity = 0;
 	bool row = false;
 	int rc;
 	while ((rc = hd_db_step(tx->db, stmt, &row, err)) == HYDRO_OK && row) {
-		if (count == cap) {
-			cap = cap ? cap * 2 : 64;
-			struct hd_slot_change *more = realloc(changes, cap * sizeof *changes);
-			if (!more) {
-				rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory for expired claims");
-				break;
-			}
-			changes = more;
+		if (!HD_RESERVE(changes, capacity, count, 1)) {
+			rc = hd_error_set(err, HYDRO_E_NOMEM, "no memory for expired claims");
+			break;
 		}
 		changes[count++] = (struct hd_slot_change){.work = (uint32_t)sqlite3_column_int64(stmt, 0), .due_ms = sqlite3_column_int64(stmt, 1),
 							   .from = (uint32_t)sqlite3_column_int64(stmt, 2), .to = HD_SLOT_UNKNOWN, .at_ms = now_ms,
 							   .actor = "hydrod", .cause = cause};
 	}
 	(void)sqlite3_reset(stmt);
-	for (size_t i = 0; i < count && rc == HYDRO_OK; i++)
+	for (uint32_t i = 0; i < count && rc == HYDRO_OK; i++)
 		rc = hd_tx_apply(tx, &changes[i], err);
 	free(changes);
 	*ret_count += count;

@@ -2,6 +2,7 @@
 /* Transactions on the writing connection, and what they gather: heads of chains, counts of days. */
 #include "filing/ledger_inner.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "filing/calendar.h"
@@ -57,19 +58,6 @@ void hd_index_done(struct hd_index *index)
 	free(index->keys);
 	free(index->values);
 	*index = (struct hd_index){0};
-}
-
-bool hd_rows_grow(void **rows, uint32_t count, uint32_t *cap, size_t size)
-{
-	if (count < *cap)
-		return true;
-	uint32_t bigger = *cap ? *cap * 2 : 16;
-	void *moved = realloc(*rows, bigger * size);
-	if (!moved)
-		return false;
-	*rows = moved;
-	*cap = bigger;
-	return true;
 }
 
 static int no_memory(struct hydro_error *err)
@@ -168,7 +156,7 @@ static int load_head(struct hd_tx *tx, struct hd_tx_head *head, struct hydro_err
 static int head_of(struct hd_tx *tx, uint32_t work, struct hd_tx_head **ret, struct hydro_error *err)
 {
 	uint32_t *at = hd_index_place(&tx->head_index, work);
-	if (!at || !hd_rows_grow((void **)&tx->heads, tx->head_count, &tx->head_cap, sizeof *tx->heads))
+	if (!at || !HD_RESERVE(tx->heads, tx->head_cap, tx->head_count, 1))
 		return no_memory(err);
 	if (*at == 0) {
 		struct hd_tx_head head = {.work = work};
@@ -300,7 +288,7 @@ int hd_tx_count(struct hd_tx *tx, uint32_t work, int64_t due_ms, uint32_t state,
 {
 	int64_t day = hd_calendar_day(tx->ledger->utc_offset_s, due_ms);
 	uint32_t *at = hd_index_place(&tx->day_index, (uint64_t)work << 32 | (uint32_t)day);
-	if (!at || !hd_rows_grow((void **)&tx->days, tx->day_count, &tx->day_cap, sizeof *tx->days))
+	if (!at || !HD_RESERVE(tx->days, tx->day_cap, tx->day_count, 1))
 		return no_memory(err);
 	if (*at == 0) {
 		tx->days[tx->day_count] = (struct hd_tx_day){.work = work, .day = day};

@@ -2,6 +2,7 @@
 /* Whether what stands in the file is what was written: chains against their heads and anchors, slots against their chains. */
 #include "filing/ledger_inner.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/hash.h"
 
@@ -107,7 +108,7 @@ static int take_row(void *arg, const struct hd_audit_row *row, struct hydro_erro
 	if (row->due_ms == 0)
 		return HYDRO_OK;
 	uint32_t *at = hd_index_place(&v->told_index, (uint64_t)row->due_ms);
-	if (!at || !hd_rows_grow((void **)&v->told, v->told_count, &v->told_cap, sizeof *v->told))
+	if (!at || !HD_RESERVE(v->told, v->told_cap, v->told_count, 1))
 		return no_memory(err);
 	if (*at == 0) {
 		v->told[v->told_count] = (struct hd_told){0};
@@ -221,7 +222,7 @@ static int take_anchor(void *arg, uint32_t work, uint64_t sequence, const uint8_
 {
 	struct verification *v = arg;
 	uint32_t *at = hd_index_place(&v->anchor_index, work);
-	if (!at || !hd_rows_grow((void **)&v->anchors, v->anchor_count, &v->anchor_cap, sizeof *v->anchors))
+	if (!at || !HD_RESERVE(v->anchors, v->anchor_cap, v->anchor_count, 1))
 		return no_memory(err);
 	if (*at == 0)
 		*at = ++v->anchor_count;
@@ -286,7 +287,7 @@ static int read_works(struct hd_db *db, void *arg, struct hydro_error *err)
 		(void)sqlite3_reset(stmt);
 		if (!more)
 			return rc;
-		if (!hd_rows_grow((void **)&v->works, v->work_count, &v->work_cap, sizeof *v->works))
+		if (!HD_RESERVE(v->works, v->work_cap, v->work_count, 1))
 			return no_memory(err);
 		v->works[v->work_count++] = (uint32_t)work;
 	}

@@ -2,8 +2,9 @@
 /* At the start, and when a work's calendar changes: which slots since its start are stored, which are open, which wait. */
 #include "filing/filing_impl.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
-#include <string.h>
 
 #define DAY_MS INT64_C(86400000)
 /* Where only a share is checked, filed slots that were not are looked for so far back. */
@@ -57,17 +58,10 @@ static void wait_for_days(struct load *l, struct filing_work *w, int64_t from_da
 
 static void remember(struct load *l, uint32_t work, int64_t day)
 {
-	if (l->count == l->capacity) {
-		uint32_t capacity = l->capacity ? l->capacity * 2 : 256;
-		struct load_day *days = realloc(l->days, capacity * sizeof *days);
-		if (!days) {
-			l->no_memory = true;
-			return;
-		}
-		l->days = days;
-		l->capacity = capacity;
-	}
-	l->days[l->count++] = (struct load_day){work, day};
+	if (HD_RESERVE(l->days, l->capacity, l->count, 1))
+		l->days[l->count++] = (struct load_day){work, day};
+	else
+		l->no_memory = true;
 }
 
 static int take_day(void *arg, const struct hd_day_count *row, struct hydro_error *err)
@@ -96,14 +90,8 @@ static int take_day(void *arg, const struct hd_day_count *row, struct hydro_erro
 static int take_slot(void *arg, const struct hd_slot *row, struct hydro_error *err)
 {
 	struct load_rows *rows = arg;
-	if (rows->count == rows->capacity) {
-		uint32_t capacity = rows->capacity ? rows->capacity * 2 : 64;
-		int64_t *dues = realloc(rows->dues, capacity * sizeof *dues);
-		if (!dues)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory for slots");
-		rows->dues = dues;
-		rows->capacity = capacity;
-	}
+	if (!HD_RESERVE(rows->dues, rows->capacity, rows->count, 1))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for slots");
 	rows->dues[rows->count++] = row->due_ms;
 	return filing_slot_adopt(rows->f, rows->w, row) == HYDRO_OK ? HYDRO_OK : hd_error_set(err, HYDRO_E_NOMEM, "no memory for slots");
 }

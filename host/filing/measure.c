@@ -2,6 +2,7 @@
 /* The measurement of a slot, from history: never an invented value. */
 #include "filing/filing_impl.h"
 
+#include "base/array.h"
 #include "hostside/options.h"
 #include "observe/log.h"
 
@@ -64,14 +65,8 @@ static int take_sample(void *arg, const struct hd_sample *sample)
 	}
 	if (r.fields == 0)
 		return HYDRO_OK;
-	if (l->count == l->capacity) {
-		uint32_t capacity = l->capacity ? l->capacity * 2 : 64;
-		struct reading *readings = realloc(l->readings, capacity * sizeof *readings);
-		if (!readings)
-			return HYDRO_E_NOMEM;
-		l->readings = readings;
-		l->capacity = capacity;
-	}
+	if (!HD_RESERVE(l->readings, l->capacity, l->count, 1))
+		return HYDRO_E_NOMEM;
 	l->readings[l->count++] = r;
 	return HYDRO_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "filing/pace.h"
 
+#include "base/array.h"
 #include "base/macros.h"
 #include "filing/calendar.h"
 
@@ -160,14 +161,8 @@ void hd_pace_heap_done(struct hd_pace_heap *heap)
 bool hd_pace_heap_put(struct hd_pace_heap *heap, struct hd_pace_node *node, uint32_t class, int64_t order_ms)
 {
 	if (node->at == 0) {
-		if (heap->count == heap->capacity) {
-			uint32_t capacity = heap->capacity ? heap->capacity * 2 : 64;
-			struct hd_pace_node **nodes = realloc(heap->nodes, capacity * sizeof(struct hd_pace_node *));
-			if (!nodes)
-				return false;
-			heap->nodes = nodes;
-			heap->capacity = capacity;
-		}
+		if (!HD_RESERVE(heap->nodes, heap->capacity, heap->count, 1))
+			return false;
 		node->at = ++heap->count;
 	}
 	node->class = class;

@@ -2,6 +2,7 @@
 /* Works, centres, informants and settings as the ledger has them, read anew when its revision has changed. */
 #include "filing/filing_impl.h"
 
+#include "base/array.h"
 #include "base/timefmt.h"
 #include "observe/log.h"
 
@@ -23,21 +24,6 @@ struct loading {
 };
 
 /* ---- tables by number ---- */
-
-static bool grow(void *table, uint32_t *capacity, uint32_t number, size_t item)
-{
-	void **at = table;
-	if (number < *capacity)
-		return true;
-	uint32_t wanted = HD_MAX(*capacity * 2, number + 64);
-	char *grown = realloc(*at, wanted * item);
-	if (!grown)
-		return false;
-	memset(grown + *capacity * item, 0, (wanted - *capacity) * item);
-	*at = grown;
-	*capacity = wanted;
-	return true;
-}
 
 struct filing_work *filing_work(struct hd_filing *f, uint32_t number)
 {
@@ -72,7 +58,7 @@ static int take_centre(void *arg, const struct hd_centre *row, struct hydro_erro
 {
 	struct loading *l = arg;
 	struct hd_filing *f = l->f;
-	if (!grow(&f->centres, &f->centre_capacity, row->number, sizeof(struct filing_centre *)))
+	if (!HD_RESERVE_ZEROED(f->centres, f->centre_capacity, row->number, 1))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a centre");
 	struct filing_centre *c = f->centres[row->number];
 	bool is_new = !c;
@@ -119,7 +105,7 @@ static int take_informant_version(void *arg, const struct hd_informant *row, str
 {
 	struct loading *l = arg;
 	struct hd_filing *f = l->f;
-	if (!grow(&f->informants, &f->informant_capacity, row->number, sizeof(struct filing_informant)))
+	if (!HD_RESERVE_ZEROED(f->informants, f->informant_capacity, row->number, 1))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for an informant");
 	struct filing_informant *i = &f->informants[row->number];
 	if (i->version != row->version)
@@ -267,7 +253,7 @@ static int take_work(void *arg, const struct hd_work *row, struct hydro_error *e
 	struct hd_filing *f = l->f;
 	l->last = row->number;
 	l->count++;
-	if (!grow(&f->works, &f->work_capacity, row->number, sizeof(struct filing_work *)))
+	if (!HD_RESERVE_ZEROED(f->works, f->work_capacity, row->number, 1))
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory for a work");
 	struct filing_work *w = f->works[row->number];
 	if (w && w->version == row->version)
@@ -348,16 +334,11 @@ void filing_points_link(struct hd_filing *f)
 		w->same_point = NULL;
 		if (!w->tracked || w->point == UINT32_MAX)
 			continue;
-		if (w->point >= f->watch_count) {
-			uint32_t count = HD_MAX(w->point + 1, f->watch_count * 2);
-			struct filing_watch *watches = realloc(f->watches, count * sizeof *watches);
-			if (!watches)
-				continue; /* it is found by its looks */
-			for (uint32_t k = f->watch_count; k < count; k++)
-				watches[k] = (struct filing_watch){.from_ms = INT64_MAX, .to_ms = INT64_MIN};
-			f->watches = watches;
-			f->watch_count = count;
-		}
+		uint32_t had = f->watch_count;
+		if (!HD_RESERVE(f->watches, f->watch_count, w->point, 1))
+			continue; /* it is found by its looks */
+		for (uint32_t k = had; k < f->watch_count; k++)
+			f->watches[k] = (struct filing_watch){.from_ms = INT64_MAX, .to_ms = INT64_MIN};
 		w->same_point = filing_work(f, f->watches[w->point].work);
 		f->watches[w->point].work = w->number;
 	}

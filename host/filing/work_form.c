@@ -2,6 +2,7 @@
 /* The table of a work's fields, and a work as JSON. */
 #include "filing/work_form.h"
 
+#include "base/array.h"
 #include "base/json.h"
 #include "base/timefmt.h"
 #include "lua/diag.h"
@@ -186,14 +187,10 @@ const char *hd_work_field_misfit(const struct hd_work_field *field, const cJSON 
 
 /* ---- ids of the registry ---------------------------------------------------------------------------------------------------- */
 
-static struct hd_registry_row *grow(struct hd_registry_row **rows, uint32_t *count)
+static struct hd_registry_row *row_add(struct hd_registry_row **rows, uint32_t *count, uint32_t *capacity)
 {
-	if ((*count & (*count - 1)) == 0) {
-		struct hd_registry_row *grown = realloc(*rows, (size_t)(*count ? *count * 2 : 1) * sizeof **rows);
-		if (!grown)
-			return NULL;
-		*rows = grown;
-	}
+	if (!HD_RESERVE(*rows, *capacity, *count, 1))
+		return NULL;
 	struct hd_registry_row *row = &(*rows)[(*count)++];
 	memset(row, 0, sizeof *row);
 	return row;
@@ -202,7 +199,7 @@ static struct hd_registry_row *grow(struct hd_registry_row **rows, uint32_t *cou
 static int add_centre(void *arg, const struct hd_centre *centre, struct hydro_error *err)
 {
 	struct hd_registry_ids *ids = arg;
-	struct hd_registry_row *row = grow(&ids->centres, &ids->centre_count);
+	struct hd_registry_row *row = row_add(&ids->centres, &ids->centre_count, &ids->centre_capacity);
 	if (!row)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
 	row->number = centre->number;
@@ -216,7 +213,7 @@ static int add_centre(void *arg, const struct hd_centre *centre, struct hydro_er
 static int add_informant(void *arg, const struct hd_informant *informant, struct hydro_error *err)
 {
 	struct hd_registry_ids *ids = arg;
-	struct hd_registry_row *row = grow(&ids->informants, &ids->informant_count);
+	struct hd_registry_row *row = row_add(&ids->informants, &ids->informant_count, &ids->informant_capacity);
 	if (!row)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
 	row->number = informant->number;

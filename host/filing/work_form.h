@@ -94,7 +94,7 @@ struct hd_registry_row {
 };
 struct hd_registry_ids {
 	struct hd_registry_row *centres, *informants;
-	uint32_t centre_count, informant_count;
+	uint32_t centre_count, centre_capacity, informant_count, informant_capacity;
 };
 int hd_registry_ids_load(struct hd_ledger *ledger, struct hd_registry_ids *ret, struct hydro_error *err);
 void hd_registry_ids_done(struct hd_registry_ids *ids);

@@ -2,6 +2,8 @@
 /* Slots and waiting slots in memory, and what a work's timer is for. */
 #include "filing/filing_impl.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,14 +187,8 @@ bool filing_waiting_add(struct hd_filing *f, struct filing_work *w, int64_t due_
 	uint32_t at = waiting_at(w, due_ms);
 	if (at < w->waiting_count && w->waiting[at] == due_ms)
 		return true;
-	if (w->waiting_count == w->waiting_capacity) {
-		uint32_t capacity = w->waiting_capacity ? w->waiting_capacity * 2 : 2;
-		int64_t *waiting = realloc(w->waiting, capacity * sizeof *waiting);
-		if (!waiting)
-			return false;
-		w->waiting = waiting;
-		w->waiting_capacity = capacity;
-	}
+	if (!HD_RESERVE(w->waiting, w->waiting_capacity, w->waiting_count, 1))
+		return false;
 	memmove(w->waiting + at + 1, w->waiting + at, (w->waiting_count - at) * sizeof *w->waiting);
 	w->waiting[at] = due_ms;
 	w->waiting_count++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "filing/works_import.h"
 
+#include "base/array.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/timefmt.h"
@@ -245,14 +246,8 @@ static cJSON *put_over(cJSON *under, cJSON *over)
 
 static struct kept *keep(struct importer *im)
 {
-	if (im->count == im->cap) {
-		uint32_t cap = im->cap ? im->cap * 2 : 256;
-		struct kept *grown = realloc(im->kept, cap * sizeof *grown);
-		if (!grown)
-			return NULL;
-		im->kept = grown;
-		im->cap = cap;
-	}
+	if (!HD_RESERVE(im->kept, im->cap, im->count, 1))
+		return NULL;
 	struct kept *kept = &im->kept[im->count];
 	memset(kept, 0, sizeof *kept);
 	return kept;
