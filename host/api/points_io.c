@@ -2,6 +2,7 @@
 /* Points: import, readings by hand, collecting now. */
 #include "api/internal.h"
 
+#include "base/array.h"
 #include "base/timefmt.h"
 #include "model/sample.h"
 
@@ -62,14 +63,8 @@ static int add_values(struct hd_api *api, const cJSON *values, int64_t ts_ms, st
 		int rc = hd_names_intern(api->deps.names, HD_NAME_METRIC, item->string, &metric, err);
 		if (rc != HYDRO_OK)
 			return rc;
-		if (raws->count == raws->cap) {
-			uint32_t cap = raws->cap ? raws->cap * 2 : 64;
-			hydro_raw *grown = realloc(raws->items, cap * sizeof *grown);
-			if (!grown)
-				return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
-			raws->items = grown;
-			raws->cap = cap;
-		}
+		if (!HD_RESERVE(raws->items, raws->cap, raws->count, 1))
+			return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
 		raws->items[raws->count++] = (hydro_raw){.ts_ms = ts_ms, .value = item->valuedouble, .metric = metric};
 	}
 	return HYDRO_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "auth/auth.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "store/keys.h"
 
@@ -27,24 +28,11 @@ struct hd_auth {
 	pthread_mutex_t changing; /* one change at a time, the store's write included; before `lock` */
 	pthread_rwlock_t lock;    /* guards: entries, count */
 	struct entry *entries;    /* by id, ascending */
-	size_t count, cap;
+	uint32_t count, capacity;
 	bool no_memory; /* an entry could not be made */
 };
 
 /* ---- the table in memory ---------------------------------------------------------------------------------------------- */
-
-static bool reserve(struct hd_auth *auth)
-{
-	if (auth->count < auth->cap)
-		return true;
-	size_t cap = auth->cap ? auth->cap * 2 : 16;
-	struct entry *grown = realloc(auth->entries, cap * sizeof *grown);
-	if (!grown)
-		return false;
-	auth->entries = grown;
-	auth->cap = cap;
-	return true;
-}
 
 static struct entry *find(struct hd_auth *auth, int64_t id)
 {
@@ -62,7 +50,7 @@ static struct entry *find(struct hd_auth *auth, int64_t id)
 static void take_row(void *arg, const struct hd_store_key *row)
 {
 	struct hd_auth *auth = arg;
-	if (!reserve(auth)) {
+	if (!HD_RESERVE(auth->entries, auth->capacity, auth->count, 1)) {
 		auth->no_memory = true;
 		return;
 	}
@@ -141,7 +129,7 @@ static int create(struct hd_auth *auth, const char *name, uint32_t role, bool on
 	(void)sodium_bin2base64(secret, sizeof secret, bytes, sizeof bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	hash_secret(secret, row.hash);
 	(void)pthread_rwlock_wrlock(&auth->lock);
-	bool room = reserve(auth);
+	bool room = HD_RESERVE(auth->entries, auth->capacity, auth->count, 1);
 	(void)pthread_rwlock_unlock(&auth->lock);
 	int rc = !room ? hd_error_set(err, HYDRO_E_NOMEM, "no memory for an API key")
 		 : auth->count < HD_AUTH_KEYS_MAX ? hd_store_key_create(auth->store, &row, only_first, err)

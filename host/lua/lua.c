@@ -2,6 +2,8 @@
 /* States: memory, protected calls under budgets, scripts attached to them. */
 #include "lua/internal.h"
 
+#include "base/array.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,15 +171,8 @@ bool hd_lua_is_attached(const struct hd_lua *lua, const struct hd_script *script
 static int attached_new(struct hd_lua *lua, struct hd_script *script, struct hd_lua_attached **ret)
 {
 	uint32_t slot = hd_script_slot(script);
-	if (slot >= lua->slot_count) {
-		uint32_t count = HD_MAX(slot + 1, lua->slot_count * 2);
-		struct hd_lua_attached **now = realloc(lua->by_slot, count * sizeof(struct hd_lua_attached *));
-		if (!now)
-			return HYDRO_E_NOMEM;
-		memset(now + lua->slot_count, 0, (count - lua->slot_count) * sizeof(struct hd_lua_attached *));
-		lua->by_slot = now;
-		lua->slot_count = count;
-	}
+	if (!HD_RESERVE_ZEROED(lua->by_slot, lua->slot_count, slot, 1))
+		return HYDRO_E_NOMEM;
 	struct hd_lua_attached *at = calloc(1, sizeof *at);
 	if (!at)
 		return HYDRO_E_NOMEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "store/import.h"
 
+#include "base/array.h"
 #include "base/timefmt.h"
 #include "store/columns.h"
 #include "store/internal.h"
@@ -23,7 +24,7 @@ struct importer {
 	struct hd_buf options, shown, params; /* of the present line */
 	int64_t first_new, last_new;          /* numbers made by the present transaction */
 	uint32_t *replaced;                   /* numbers replaced by it */
-	size_t replaced_count, replaced_cap;
+	uint32_t replaced_count, replaced_cap;
 	uint64_t created, updated;            /* by it */
 	int published;
 };
@@ -180,14 +181,8 @@ static int note_number(struct importer *im, uint32_t number, bool is_new, struct
 		im->last_new = number;
 		return HYDRO_OK;
 	}
-	if (im->replaced_count == im->replaced_cap) {
-		size_t cap = im->replaced_cap ? im->replaced_cap * 2 : 256;
-		uint32_t *grown = realloc(im->replaced, cap * sizeof *grown);
-		if (!grown)
-			return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
-		im->replaced = grown;
-		im->replaced_cap = cap;
-	}
+	if (!HD_RESERVE(im->replaced, im->replaced_cap, im->replaced_count, 1))
+		return hd_error_set(err, HYDRO_E_NOMEM, "no memory");
 	im->replaced[im->replaced_count++] = number;
 	return HYDRO_OK;
 }
