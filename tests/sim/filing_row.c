@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "filing_row.h"
 
+#include "base/array.h"
 #include "base/hash.h"
 #include "base/timefmt.h"
 
@@ -26,14 +27,8 @@ bool sim_names_put(struct sim_names *n, const char *text, uint32_t *ret)
 		*ret = (uint32_t)number;
 		return true;
 	}
-	if (n->count == n->cap) {
-		size_t cap = n->cap ? n->cap * 2 : 64;
-		char **texts = realloc(n->texts, cap * sizeof *texts);
-		if (!texts)
-			return false;
-		n->texts = texts;
-		n->cap = cap;
-	}
+	if (!HD_RESERVE(n->texts, n->cap, n->count, 1))
+		return false;
 	n->texts[n->count] = strdup(text);
 	if (!n->texts[n->count] || !hd_map_put(&n->numbers, text, len, n->count))
 		return false;

@@ -32,7 +32,7 @@ struct sim_row {
 struct sim_names {
 	struct hd_map numbers;
 	char **texts;
-	size_t count, cap;
+	uint32_t count, cap;
 };
 bool sim_names_put(struct sim_names *names, const char *text, uint32_t *ret);
 void sim_names_done(struct sim_names *names);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "judge.h"
 
+#include "base/array.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/timefmt.h"
@@ -59,7 +60,7 @@ struct sim_judge {
 	pthread_mutex_t lock; /* guards: all below */
 	struct hd_map work_numbers, centre_numbers;
 	struct work *works;
-	size_t work_count, work_cap;
+	uint32_t work_count, work_cap;
 	struct centre *centres;
 	size_t centre_count;
 	struct attempt *attempts;
@@ -103,14 +104,8 @@ static struct work *work_of(struct sim_judge *j, const char *code)
 	uint64_t number;
 	if (hd_map_get(&j->work_numbers, code, strlen(code), &number))
 		return &j->works[number];
-	if (j->work_count == j->work_cap) {
-		size_t cap = j->work_cap ? j->work_cap * 2 : 256;
-		struct work *works = realloc(j->works, cap * sizeof *works);
-		if (!works)
-			return NULL;
-		j->works = works;
-		j->work_cap = cap;
-	}
+	if (!HD_RESERVE(j->works, j->work_cap, j->work_count, 1))
+		return NULL;
 	if (!hd_map_put(&j->work_numbers, code, strlen(code), j->work_count))
 		return NULL;
 	struct work *w = &j->works[j->work_count++];
@@ -370,7 +365,7 @@ void sim_judge_print(struct sim_judge *j, const struct sim_verdict_query *q, int
 	(void)hd_buf_printf(out, "{\"broken\":%" PRIu64, broken);
 	for (uint32_t i = 0; i < SIM_COUNT_COUNT; i++)
 		(void)hd_buf_printf(out, ",\"%s\":%" PRIu64, sim_count_names[i], j->counts[i]);
-	(void)hd_buf_printf(out, ",\"works\":%zu,\"centres\":%zu", j->work_count, j->centre_count);
+	(void)hd_buf_printf(out, ",\"works\":%" PRIu32 ",\"centres\":%zu", j->work_count, j->centre_count);
 	print_violations(j, q->limit, out);
 	(void)pthread_mutex_unlock(&j->lock);
 	sim_truth_coverage(j->sim, q, now_ms, out);
