@@ -9,7 +9,6 @@
 #include "base/clock.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* New rows with so many times the bytes of the old ones are worth making all of them one chunk. */
