@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_KIB 16384
+/* 16 MiB a connection. A merge writes in key order: it comes back to few pages. */
+#define CACHE "PRAGMA cache_size = -16384"
 #define BUSY_MS 10000
 #define RUNS_RESERVED 64u /* run numbers that one commit sets aside */
 
@@ -213,7 +214,7 @@ int history_db_open(struct hd_history *history, struct hydro_error *err)
 	int rc = connect(history->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &history->db, err);
 	static const char *const pragmas[] = {
 		"PRAGMA page_size = 4096", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 16384",
-		"PRAGMA cache_size = -65536", "PRAGMA journal_size_limit = 67108864",
+		CACHE, "PRAGMA journal_size_limit = 67108864",
 	};
 	for (size_t i = 0; rc == HYDRO_OK && i < HD_ARRAY_LEN(pragmas); i++)
 		rc = history_db_exec(history->db, pragmas[i], err);
@@ -261,11 +262,9 @@ static int reader_new(struct hd_history *history, struct history_reader **ret, s
 	struct history_reader *reader = calloc(1, sizeof *reader);
 	if (!reader)
 		return hd_error_set(err, HYDRO_E_NOMEM, "no memory to read history");
-	char cache[64];
-	(void)snprintf(cache, sizeof cache, "PRAGMA cache_size = -%d", CACHE_KIB);
 	int rc = connect(history->path, SQLITE_OPEN_READONLY, &reader->db, err);
 	if (rc == HYDRO_OK)
-		rc = history_db_exec(reader->db, cache, err);
+		rc = history_db_exec(reader->db, CACHE, err);
 	if (rc == HYDRO_OK)
 		rc = history_db_prepare(reader->db, "SELECT value FROM meta WHERE key = 'cursor'", &reader->cursor, err);
 	if (rc == HYDRO_OK)

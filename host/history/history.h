@@ -21,7 +21,7 @@ struct hd_history_config {
 	const struct hd_key *seal;  /* NULL = chunks are not sealed; copied */
 	int64_t merge_after_ms;     /* (1 h) a day is merged this long after its end (UTC) */
 	uint64_t merge_pending;     /* (1 GiB) of sealed segments are merged before the day is over, so that each point has many rows by then */
-	uint64_t merge_bytes;       /* (64 MiB) of segments that a merge holds in memory at a time, by ranges of points; each range reads them once more */
+	uint64_t merge_bytes;       /* (32 MiB) of segments that a merge holds in memory at a time, by ranges of points; each range reads them once more */
 	int64_t month_after_ms;     /* (3 d) a month's day chunks are merged this long after its end (UTC), and what came later this long after it came */
 	uint64_t month_step_bytes;  /* (4 MiB) of day chunks that one step merges, about */
 	bool manual;                /* no thread: merges only by hd_history_merge and _months */

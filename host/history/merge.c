@@ -11,8 +11,8 @@
 
 /* Rows of one point gathered before they are written out; a day's chunk is cut at HD_CHUNK_SAMPLES_MAX. */
 #define POINT_ROWS_MAX 200000u
-/* Segment bytes of one range, and ranges at most: each reads all segments once more. */
-#define RANGE_BYTES (64u << 20)
+/* Segment bytes of one range, and ranges at most: each reads all segments once more, which costs time, as large ones do memory. */
+#define RANGE_BYTES (32u << 20)
 #define RANGES_MAX 64u
 
 /* Of the run's points so many get parts between a day's chunks at most. */
@@ -223,7 +223,9 @@ static int merge_some(struct hd_history *history, const struct hd_journal_sealed
 		history->status.last_merge_ns = hd_clock_real_ns() - start;
 		(void)pthread_mutex_unlock(&history->status_lock);
 	}
-	(void)malloc_trim(0); /* what a run of millions of rows took is wanted elsewhere meanwhile */
+	/* What a run of millions of rows took is wanted elsewhere meanwhile. */
+	(void)sqlite3_db_release_memory(history->db);
+	(void)malloc_trim(0);
 	return rc;
 }
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define SCAN_MAGIC 0x4a53434eu
-#define READERS_MAX 512u /* batches whose dictionaries are kept open */
+#define READERS_MAX 128u /* batches whose dictionaries are kept open, 2 KiB each: a merge scans many segments at once */
 
 struct open_batch {
 	struct hd_record_reader *reader;

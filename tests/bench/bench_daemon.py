@@ -3,7 +3,7 @@
 
   bench_daemon.py freshness | recovery [KILLS] | scale [--no-merge] [POINTS]
 
-scale goes on until history was merged once, with a million points and the defaults 17 minutes after the start; with --no-merge
+scale goes on until history was merged once, with a million points and the defaults half an hour after the start; with --no-merge
 until each point was polled once.
 """
 import json
@@ -163,12 +163,14 @@ def wait_for_merge(daemon, most_s):
     end, highest, behind, slowest, merged = time.monotonic() + most_s, 0, 0, 0, 0
     while not merged and time.monotonic() < end:
         before = buckets(daemon)
-        time.sleep(15)
+        for _ in range(15):
+            time.sleep(1)
+            highest = max(highest, memory_mib(daemon))
         metrics = daemon.metrics()
         slowest = max(slowest, quantile(before, buckets(daemon), 0.99)[0] or 0)
         merged = int(metrics["hydro_history_merged_lsn"])
-        highest, behind = max(highest, memory_mib(daemon)), max(behind, metrics["hydro_state_behind_records"])
-        say(f"  {int(metrics['hydro_measurements_total'])} measurements, {memory_mib(daemon):.0f} MiB, {int(metrics['hydro_state_behind_records'])} records behind, "
+        behind = max(behind, metrics["hydro_state_behind_records"])
+        say(f"  {int(metrics['hydro_measurements_total'])} measurements, at most {highest:.0f} MiB, {int(metrics['hydro_state_behind_records'])} records behind, "
             f"{merged} merged")
     return highest, behind, slowest
 
@@ -191,7 +193,7 @@ def scale(points, merge):
         daemon = hydrolab.Daemon(folder / "hydrod", sim.port, wait=300)
         figure("scale", "cold_first_start", time.monotonic() - start, "s", 20, n=points)
         say(f"every point is polled once in {poll} s…")
-        highest, behind, slowest = wait_for_merge(daemon, 1500 if merge else poll + 30)
+        highest, behind, slowest = wait_for_merge(daemon, 3600 if merge else poll + 30)
         before, used, at, bytes_before = buckets(daemon), cpu_seconds(daemon), time.monotonic(), written(daemon, folder)
         per_second = rate(daemon, 60)
         state, journal, dirtied, device = ((now - old) / (time.monotonic() - at) for now, old in zip(written(daemon, folder), bytes_before))
