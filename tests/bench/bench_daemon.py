@@ -210,7 +210,7 @@ def scale(points, merge):
         figure("scale", "journal_and_state_written", (journal + state) / per_second, "bytes/measurement, history aside", n=points)
         metrics = daemon.metrics()
         merged = metrics["hydro_history_merged_lsn"]
-        figure("scale", "merge", metrics["hydro_history_merge_seconds"], "s of one run", n=int(merged))
+        figure("scale", "merge", metrics["hydro_history_merge_seconds"] or None, "s of one run", n=int(merged))
         history = metrics["hydro_history_written_bytes_total"] / merged if merged else None
         figure("scale", "history_written", history, "bytes/measurement merged, log and file", n=int(merged))
         figure("scale", "written", (journal + state) / per_second + history if merged else None, "bytes/measurement: journal, state, history", 100, n=points)
