@@ -38,7 +38,10 @@ int hd_history_open(const struct hd_history_config *config, struct hd_history **
 /* No query may be under way. NULL is fine. [control] */
 void hd_history_close(struct hd_history **history);
 
-/* Merges every sealed segment now; with `roll` what is in the active one too. [any; waits for a merge under way] */
+/*
+ * Merges every sealed segment now; with `roll` what is in the active one too. Rows of a day with a damaged chunk are kept beside it, and the
+ * damage is told (event history_day_damaged). [any; waits for a merge under way]
+ */
 int hd_history_merge(struct hd_history *history, bool roll, struct hydro_error *err);
 
 /*
